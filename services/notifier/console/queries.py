@@ -1,0 +1,86 @@
+"""What the console's pages show."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.notifier.core.routing import ancestors, known_division
+from services.notifier.store.alerts import alert_row
+from services.notifier.store.reading import COLUMNS, within
+from services.notifier.store.rows import AlertRow
+from shared.alerts import UNDER_WAY
+from shared.db.session import transaction
+from shared.db.tables.notifier import alert, division, staff
+from shared.grades import RiskGrade
+
+PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The last line of the page before, in the order worst first, then oldest."""
+
+    grade: int
+    opened_at: datetime
+    alert_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAlerts:
+    """One page of alerts under way. counts: all within reach, by grade; names: of divisions and people."""
+
+    rows: list[AlertRow]
+    more: bool
+    counts: Mapping[RiskGrade, int]
+    villages: Mapping[str, str]
+    people: Mapping[str, str]
+
+
+class ConsoleQueries:
+    """Reads pages, never beyond the reach given."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def open_alerts(self, reach: str, after: Place | None) -> OpenAlerts:
+        """Return a page of the alerts under way, worst first, then oldest."""
+        here = [within(reach), alert.c.status.in_(UNDER_WAY)]
+        statement = select(*COLUMNS).where(*here)
+        if after is not None:
+            # Grades count downwards here, so that one comparison of rows serves the whole order.
+            place = tuple_(-alert.c.grade, alert.c.opened_at, alert.c.alert_id)
+            statement = statement.where(place > (-after.grade, after.opened_at, after.alert_id))
+        statement = statement.order_by(alert.c.grade.desc(), alert.c.opened_at, alert.c.alert_id).limit(PAGE + 1)
+        counting = select(alert.c.grade, func.count().label("alerts")).where(*here).group_by(alert.c.grade)
+        async with transaction(self._engine) as connection:
+            rows = [alert_row(row) for row in await connection.execute(statement)]
+            counts = {RiskGrade(row.grade): int(row.alerts) for row in await connection.execute(counting)}
+        shown = rows[:PAGE]
+        return OpenAlerts(
+            rows=shown,
+            more=len(rows) > PAGE,
+            counts=counts,
+            villages=await self.village_names({row.division for row in shown}),
+            people=await self.people_names({row.owner for row in shown if row.owner}),
+        )
+
+    async def village_names(self, divisions: Collection[str]) -> Mapping[str, str]:
+        """Name each division; one that no register knows bears its nearest known ancestor's name."""
+        codes = {code for one in divisions for code in ancestors(one)}
+        async with transaction(self._engine) as connection:
+            found = await connection.execute(select(division.c.code, division.c.name).where(division.c.code.in_(codes)))
+            names = {row.code: row.name for row in found}
+        return {one: names.get(known_division(one, names), one) for one in divisions}
+
+    async def people_names(self, staff_ids: Collection[str]) -> Mapping[str, str]:
+        """Name people."""
+        if not staff_ids:
+            return {}
+        async with transaction(self._engine) as connection:
+            found = await connection.execute(
+                select(staff.c.staff_id, staff.c.name).where(staff.c.staff_id.in_(staff_ids))
+            )
+            return {row.staff_id: row.name for row in found}

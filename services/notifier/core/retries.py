@@ -1,0 +1,74 @@
+"""What becomes of a delivery after an attempt: when it is tried again, and when that ends."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.alerts import AlertStatus, DeliveryStatus, SendReason
+
+WAITS_SECONDS = (5.0, 30.0, 120.0, 600.0)
+LATER_WAITS_SECONDS = 1_800.0
+# A receiver may ask for more time, but a message about a household must not lie for hours at its word.
+LONGEST_RETRY_AFTER_SECONDS = 1_800.0
+NOTICE_GIVEN_UP_AFTER = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How an attempt ended. receipt: what the channel answered, only if it took the message.
+
+    code: short word for the timeline, such as http_500. permanent: can never work. disables: the address is gone.
+    """
+
+    code: str
+    receipt: str | None = None
+    permanent: bool = False
+    disables: bool = False
+    retry_after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The delivery's next state. next_attempt_at: only while it is pending."""
+
+    status: DeliveryStatus
+    next_attempt_at: datetime | None = None
+
+
+def judge(
+    attempt: Attempt, *, attempts_before: int, now: datetime, spread: float, wanted: bool, given_up: bool = False
+) -> Verdict:
+    """Choose the next state.
+
+    attempts_before: attempts made before this one. spread: 0..1, random, so that many do not come back at once.
+    wanted: False once somebody has acknowledged the alert, or it is closed. given_up: tried for long enough.
+    """
+    if attempt.receipt is not None:
+        return Verdict(DeliveryStatus.SENT)
+    if attempt.permanent or given_up:
+        return Verdict(DeliveryStatus.FAILED)
+    if not wanted:
+        return Verdict(DeliveryStatus.SUPPRESSED)
+    seconds = wait_seconds(attempts_before, attempt.retry_after_seconds, spread)
+    return Verdict(DeliveryStatus.PENDING, now + timedelta(seconds=seconds))
+
+
+def wait_seconds(attempts_before: int, retry_after_seconds: float | None, spread: float) -> float:
+    """Return the pause after a failed attempt: 5 s, 30 s, 2 min, 10 min, then 30 min, each up to a tenth longer."""
+    few = attempts_before < len(WAITS_SECONDS)
+    plain = (WAITS_SECONDS[attempts_before] if few else LATER_WAITS_SECONDS) * (1 + spread / 10)
+    asked = min(max(retry_after_seconds or 0.0, 0.0), LONGEST_RETRY_AFTER_SECONDS)
+    return max(plain, asked)
+
+
+def still_wanted(status: AlertStatus, *, revision: int, acknowledged_revision: int | None, reason: SendReason) -> bool:
+    """Tell whether repeating a delivery still helps: not once somebody took on what it tells, or closed the alert."""
+    if reason in (SendReason.WITHDRAWN, SendReason.TEST):
+        return True
+    if status in (AlertStatus.RESOLVED, AlertStatus.WITHDRAWN):
+        return False
+    return status is AlertStatus.OPEN or revision > (acknowledged_revision or 0)
+
+
+def is_given_up(reason: SendReason, *, created_at: datetime, now: datetime) -> bool:
+    """Tell whether a notice that nobody can acknowledge has been tried for long enough."""
+    return reason in (SendReason.WITHDRAWN, SendReason.TEST) and now - created_at > NOTICE_GIVEN_UP_AFTER

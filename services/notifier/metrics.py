@@ -1,0 +1,32 @@
+"""The notifier's metrics, each named once."""
+
+from services.notifier.core.alerting import Why
+from shared.alerts import DeliveryStatus
+from shared.grades import RiskGrade
+from shared.metrics import ServiceMetrics
+
+DELIVERY_OUTCOMES = ("sent", "retry", "failed", "suppressed")
+OUTCOME_OF_STATUS = {
+    DeliveryStatus.SENT: "sent",
+    DeliveryStatus.PENDING: "retry",
+    DeliveryStatus.FAILED: "failed",
+    DeliveryStatus.SUPPRESSED: "suppressed",
+}
+QUARANTINE_REASONS = ("EMPTY_RECORD", "NOT_A_GRADE_CHANGE", "WRONG_KEY")
+
+
+class NotifierMetrics:
+    """Counters and times of the notifier."""
+
+    def __init__(self, metrics: ServiceMetrics) -> None:
+        grades = [grade.code for grade in RiskGrade]
+        self.opened = metrics.counter("alerts_opened_total", "Alerts opened, by their first grade", grade=grades)
+        self.decisions = metrics.counter("decisions_total", "Changes of grade by what was decided", reason=list(Why))
+        self.unreachable = metrics.counter("unreachable_alerts_total", "Times nobody was found to tell of an alert")
+        self.quarantined = metrics.counter("quarantined_total", "Records put in quarantine", reason=QUARANTINE_REASONS)
+        self.deliveries = metrics.counter(
+            "deliveries_total", "Attempts to deliver, by outcome", outcome=DELIVERY_OUTCOMES
+        )
+        self.delivery_seconds = metrics.seconds("delivery_seconds", "Time from a grade's decision to its receipt")
+        self.pending = metrics.gauge("pending_deliveries", "Deliveries that are not done yet")
+        self.logins = metrics.counter("logins_total", "Console logins", outcome=("accepted", "refused", "limited"))

@@ -1,0 +1,107 @@
+"""The API: alerts to read and to act on, for programs with a key and for people with a session."""
+
+import base64
+import binascii
+import json
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from pydantic import ValidationError
+
+from services.notifier.act_on_alert import ActOnAlert
+from services.notifier.auth import ApiCallers, Caller
+from services.notifier.core.message import is_alert_id
+from services.notifier.core.routing import prefix_of
+from services.notifier.store.reading import After, AlertReader, Filters
+from shared.alerts import Acknowledgement, Alert, AlertDetail, AlertPage, AlertStatus
+from shared.codec import MalformedJson, decode_json
+from shared.errors import Fault, RefusedRequest
+from shared.events.envelope import HOUSEHOLD_ID_PATTERN, faults_of
+from shared.grades import GradeCode, RiskGrade
+
+BODY_LIMIT_BYTES = 16 * 1024
+
+
+def api_routes(callers: ApiCallers, reader: AlertReader, act: ActOnAlert) -> APIRouter:
+    """Return the API's routes."""
+    router = APIRouter(prefix="/v1", tags=["alerts"])
+
+    @router.get("/alerts", summary="Alerts within the caller's division, newest first")
+    async def list_alerts(
+        request: Request,
+        household_id: Annotated[str | None, Query(pattern=HOUSEHOLD_ID_PATTERN)] = None,
+        division: Annotated[str | None, Query(pattern=r"^\d{2,12}$", description="code, or its beginning")] = None,
+        grade: GradeCode | None = None,
+        status: AlertStatus | None = None,
+        cursor: Annotated[str | None, Query(max_length=200, description="`next` of the page before")] = None,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    ) -> AlertPage:
+        caller = await callers.reader(request)
+        filters = Filters(
+            household_id=household_id,
+            division=None if division is None else prefix_of(division) if len(division) == 12 else division,
+            grade=None if grade is None else RiskGrade.from_code(grade),
+            status=status,
+        )
+        found = await reader.page(caller.reach, filters, None if cursor is None else read_cursor(cursor), limit + 1)
+        more = len(found) > limit
+        return AlertPage(items=tuple(found[:limit]), next=write_cursor(found[limit - 1]) if more else None)
+
+    @router.get("/alerts/{alert_id}", summary="One alert with its timeline")
+    async def show_alert(request: Request, alert_id: str) -> AlertDetail:
+        return await _find(reader, await callers.reader(request), alert_id)
+
+    @router.post("/alerts/{alert_id}/acknowledge", summary="Take an alert on; a repeat changes nothing")
+    async def acknowledge_alert(request: Request, alert_id: str) -> AlertDetail:
+        caller = await callers.actor(request)
+        await act.acknowledge(alert_id, caller, await _read_body(request))
+        return await _find(reader, caller, alert_id)
+
+    return router
+
+
+def write_cursor(last: Alert) -> str:
+    """Name the place after an alert; opaque to clients."""
+    place = json.dumps([last.opened_at.isoformat(), last.id])
+    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+
+
+def read_cursor(cursor: str) -> After:
+    """Read a cursor of ours. Raises RefusedRequest."""
+    try:
+        place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        opened_at, alert_id = place
+        instant = datetime.fromisoformat(opened_at)
+        if (
+            instant.tzinfo is None
+            or not 2000 <= instant.year <= 2200
+            or not isinstance(alert_id, str)
+            or "\0" in alert_id
+        ):
+            raise ValueError("not a place in the list")
+    except (ValueError, TypeError, binascii.Error, RecursionError):
+        fault = Fault("/cursor", "not_a_cursor", "send back `next` of the page before, unchanged")
+        raise RefusedRequest("invalid-request", faults=[fault]) from None
+    return After(instant, alert_id)
+
+
+async def _find(reader: AlertReader, caller: Caller, alert_id: str) -> AlertDetail:
+    found = await reader.one(caller.reach, alert_id) if is_alert_id(alert_id) else None
+    if found is None:
+        raise RefusedRequest("not-found")
+    return found
+
+
+async def _read_body(request: Request) -> Acknowledgement:
+    body = await request.body()
+    if not body:
+        return Acknowledgement()
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise RefusedRequest("unsupported-media-type", "send application/json, or no body")
+    try:
+        return Acknowledgement.model_validate(decode_json(body))
+    except MalformedJson as error:
+        raise RefusedRequest("malformed-json", faults=[error.fault]) from None
+    except ValidationError as error:
+        raise RefusedRequest("invalid-request", faults=faults_of(error)) from None

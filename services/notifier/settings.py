@@ -1,0 +1,94 @@
+"""What the notifier can be told."""
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from shared.settings import ServiceSettings
+
+IMPLICIT_TLS_PORT = 465
+
+
+class NotifierSettings(ServiceSettings):
+    """Settings of one notifier process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SHOUWANG_NOTIFIER_", frozen=True, extra="ignore", populate_by_name=True
+    )
+
+    host: Annotated[str, Field(description="address that console, API, health and metrics are served on")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535, description="port that they are served on")] = 8082
+    instance: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9_-]{1,40}$",
+            description="fixed name of this replica (static group membership): a restart then moves no partitions",
+        ),
+    ] = None
+    public_url: Annotated[
+        str,
+        Field(pattern=r"^https?://[^\s/]+(/[^\s]*)?$", description="base of the links in messages, as staff reach it"),
+    ] = "http://127.0.0.1:8082"
+    policies: Annotated[
+        Path | None, Field(description="folder of policy files; without it the national default of the program")
+    ] = None
+    smtp_host: Annotated[str, Field(min_length=1, description="mail relay")] = "127.0.0.1"
+    smtp_port: Annotated[int, Field(ge=1, le=65535, description="465 speaks TLS from the first byte")] = 25
+    smtp_user: Annotated[str | None, Field(description="account at the relay, if it wants one")] = None
+    smtp_password: Annotated[SecretStr | None, Field(description="its password")] = None
+    smtp_starttls: Annotated[
+        bool, Field(description="1: refuse to go on without STARTTLS; 0: never use it (a relay on this machine only)")
+    ] = False
+    smtp_ca_file: Annotated[str | None, Field(description="certificates to trust for the relay, if not public")] = None
+    mail_from: Annotated[str, Field(pattern=r"^[^@\s<>]+@[^@\s<>]+$", description="sender's address of the mails")] = (
+        "shouwang@localhost"
+    )
+    webhook_allow_private: Annotated[
+        bool,
+        Field(description="1: webhooks may go to loopback and private addresses, and without TLS; never in production"),
+    ] = False
+    delivery_parallel: Annotated[int, Field(ge=1, le=100, description="sends at once on each channel")] = 8
+    send_timeout_seconds: Annotated[float, Field(gt=0, le=60, description="total time that one attempt may take")] = (
+        15.0
+    )
+    lease_seconds: Annotated[
+        float, Field(gt=0, le=600, description="how long a replica holds a delivery before another may take it")
+    ] = 30.0
+    poll_seconds: Annotated[
+        float, Field(gt=0, le=60, description="how often due deliveries are looked for when nothing wakes the worker")
+    ] = 0.2
+    session_hours: Annotated[float, Field(gt=0, le=8, description="longest life of a login")] = 8.0
+    session_idle_minutes: Annotated[float, Field(gt=0, le=480, description="a login unused for so long has ended")] = (
+        15.0
+    )
+
+    @property
+    def smtp_implicit_tls(self) -> bool:
+        """Whether the relay is spoken to in TLS from the first byte."""
+        return self.smtp_port == IMPLICIT_TLS_PORT
+
+    @property
+    def is_https(self) -> bool:
+        """Whether staff reach the console over TLS."""
+        return self.public_url.startswith("https://")
+
+    @model_validator(mode="after")
+    def _is_safe(self) -> Self:
+        if self.lease_seconds <= self.send_timeout_seconds:
+            raise ValueError("lease_seconds must be longer than send_timeout_seconds, or two replicas send at once")
+        if self.environment == "production":
+            if self.webhook_allow_private:
+                raise ValueError("SHOUWANG_NOTIFIER_WEBHOOK_ALLOW_PRIVATE is for desks and tests, not for production")
+            if not (self.smtp_starttls or self.smtp_implicit_tls or _is_loopback(self.smtp_host)):
+                raise ValueError("set SHOUWANG_NOTIFIER_SMTP_STARTTLS=1: mail would leave this machine in clear")
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,145 @@
+"""Rows as the notifier works with them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from services.notifier.core.alerting import OpenAlert
+from services.notifier.core.routing import RoutedAs, StaffMember
+from shared.alerts import AlertStatus, ChannelName, DeliveryStatus, SendReason, StepKind
+from shared.grades import RiskGrade
+from shared.policy import Role
+
+SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRow:
+    """One alert; see the table for what the columns mean."""
+
+    alert_id: str
+    household_id: str
+    household_version: int
+    alias: str | None
+    division: str
+    grade: RiskGrade
+    status: AlertStatus
+    revision: int
+    change: Mapping[str, Any]
+    plan: list[Mapping[str, Any]]
+    causes_told: list[str]
+    opened_at: datetime
+    updated_at: datetime
+    acknowledge_by: datetime | None = None
+    visit_by: datetime | None = None
+    owner: str | None = None
+    acknowledged_at: datetime | None = None
+    acknowledged_revision: int | None = None
+    closed_at: datetime | None = None
+    unreachable: bool = False
+
+    @property
+    def under_way(self) -> OpenAlert:
+        """What the core must know of it."""
+        return OpenAlert(self.status, self.grade, self.household_version, frozenset(self.causes_told))
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """One line of a timeline. facts: grades as codes under old_grade and new_grade, reason, detail."""
+
+    alert_id: str
+    at: datetime
+    kind: StepKind
+    actor: str = SYSTEM
+    note: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """What is told about one revision."""
+
+    alert_id: str
+    revision: int
+    reason: SendReason
+    subject: str
+    text: str
+    body: str
+    decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """A delivery to be made."""
+
+    alert_id: str
+    revision: int
+    staff_id: str
+    channel: ChannelName
+    reason: SendReason
+    routed_as: RoutedAs
+    grade: RiskGrade
+    target: str
+    message_id: str
+    next_attempt_at: datetime
+    created_at: datetime
+    status: DeliveryStatus = DeliveryStatus.PENDING
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineRow:
+    """A record that cannot be read."""
+
+    topic: str
+    topic_partition: int
+    topic_offset: int
+    reason: str
+    detail: str
+    record_key: bytes | None
+    record_value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A person who was, or may have been, told of an alert by a channel."""
+
+    staff_id: str
+    channel: ChannelName
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """What routing must know about some divisions and all above them.
+
+    names: of the divisions that the register knows. targets: per person and channel, what is slow or fast as one.
+    """
+
+    names: Mapping[str, str]
+    staff: tuple[StaffMember, ...]
+    targets: Mapping[tuple[str, ChannelName], str]
+
+    def target(self, staff_id: str, channel: ChannelName) -> str:
+        """The target of a person's channel; the channel itself for people who have left the register."""
+        return self.targets.get((staff_id, channel), str(channel))
+
+
+@dataclass(frozen=True, slots=True)
+class StaffRow:
+    """A person as the console and the commands see them."""
+
+    staff_id: str
+    name: str
+    role: Role
+    division: str
+    email: str | None
+    webhook_url: str | None
+    webhook_secret: str | None
+    webhook_disabled_at: datetime | None
+    password_hash: str | None
+    active: bool
+
+    def __repr__(self) -> str:
+        return f"StaffRow(staff_id={self.staff_id!r})"

@@ -1,0 +1,29 @@
+"""All that the notifier keeps in its database, joined on one pool of connections."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.notifier.store.alerts import Acknowledgements
+from services.notifier.store.deliveries import Deliveries
+from services.notifier.store.directory import Directory, Sessions
+from services.notifier.store.reading import AlertReader
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The parts of the store that need no partition."""
+
+    directory: Directory
+    sessions: Sessions
+    reader: AlertReader
+    acknowledgements: Acknowledgements
+    deliveries: Deliveries
+
+    @classmethod
+    def on(cls, engine: AsyncEngine) -> Self:
+        """Join the parts."""
+        return cls(
+            Directory(engine), Sessions(engine), AlertReader(engine), Acknowledgements(engine), Deliveries(engine)
+        )

@@ -1,0 +1,54 @@
+"""Send a test message to one person by each of their channels."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from services.notifier.channels.ports import Address, Channel
+from services.notifier.core.message import Facts, Message, compose
+from services.notifier.store.directory import Directory, channels_of
+from shared.alerts import SendReason
+from shared.grades import RiskGrade
+from shared.policy import Look
+
+
+async def try_channels(
+    directory: Directory, channels: Sequence[Channel], staff_id: str, public_url: str
+) -> list[tuple[bool, str]] | None:
+    """Return per channel whether the message was taken, and in words; None if there is no such person."""
+    person = await directory.find(staff_id)
+    if person is None:
+        return None
+    address = Address(person.staff_id, person.email, person.webhook_url, person.webhook_secret)
+    in_force = channels_of(person)
+    outcomes = []
+    for channel in channels:
+        if channel.name not in in_force:
+            outcomes.append((True, f"{channel.name}: not used for this person"))
+            continue
+        attempt = await channel.send(address, _message(public_url), f"msg_{uuid.uuid4().hex}")
+        taken = attempt.receipt is not None
+        outcomes.append((taken, f"{channel.name}: {'sent' if taken else 'failed'} ({attempt.receipt or attempt.code})"))
+    return outcomes if in_force else [*outcomes, (False, "no channel: give this person an email or a webhook_url")]
+
+
+def _message(public_url: str) -> Message:
+    now = datetime.now(UTC)
+    return compose(
+        Facts(
+            alert_id="test",
+            household_id="TEST",
+            alias=None,
+            division="990000000000",
+            village="测试",
+            grade=RiskGrade.GREEN,
+            look=Look(colour="#166534", sign="○", word_zh="测试", word_en="test"),
+            reason=SendReason.TEST,
+            revision=1,
+            opened_at=now,
+            told_at=now,
+            acknowledge_by=None,
+            visit_by=None,
+            public_url=public_url,
+        )
+    )

@@ -1,0 +1,152 @@
+"""Joins the parts of the notifier: one straight line, left in reverse order, also after a failed start."""
+
+import os
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from services.notifier.act_on_alert import ActOnAlert
+from services.notifier.app import create_app
+from services.notifier.auth import ApiCallers
+from services.notifier.channels.ports import Channel
+from services.notifier.channels.smtp import SmtpChannel
+from services.notifier.channels.webhook import WebhookChannel
+from services.notifier.console.auth import Logins, Passwords
+from services.notifier.console.pages import STATIC, Pages
+from services.notifier.console.queries import ConsoleQueries
+from services.notifier.console.routes import Console
+from services.notifier.deliver import Deliver, ShowPending
+from services.notifier.metrics import NotifierMetrics
+from services.notifier.raise_alert import RaiseAlert
+from services.notifier.routes import api_routes
+from services.notifier.settings import NotifierSettings
+from services.notifier.store.alerts import AlertStore
+from services.notifier.store.stores import Stores
+from shared.bus.consumer_loop import ConsumerLoop, LoopMetrics
+from shared.bus.kafka import kafka_consumer
+from shared.clock import Clock
+from shared.db.access_keys import AccessKeys
+from shared.db.migrate import check_schema, newest_revision
+from shared.db.positions import Positions
+from shared.db.session import open_engine
+from shared.http.bearer import KeyCache
+from shared.http.health import Check, HttpMetrics
+from shared.lifecycle import Work
+from shared.metrics import ServiceMetrics
+from shared.policy import PolicyBook, default_policies, load_policy
+from shared.topics import GRADE_CHANGES
+
+CONSUMER_GROUP = "shouwang-notifier"
+
+
+@dataclass(frozen=True, slots=True)
+class Notifier:
+    """A notifier ready to run: the HTTP app and the tasks that must stay alive beside it."""
+
+    app: FastAPI
+    tasks: Mapping[str, Work]
+
+
+@asynccontextmanager
+async def notifier(settings: NotifierSettings, clock: Clock, registry: CollectorRegistry) -> AsyncIterator[Notifier]:
+    """Open everything the notifier needs. Raises TemporaryFailure when Kafka or the database's schema is not there."""
+    name = settings.instance or f"{socket.gethostname()}-{os.getpid()}"
+    metrics = ServiceMetrics("notifier", registry)
+    notifier_metrics = NotifierMetrics(metrics)
+    policies = policy_book(settings)
+    newest = newest_revision()
+    async with AsyncExitStack() as stack:
+        engine = await stack.enter_async_context(open_engine(settings, f"shouwang-notifier {name}"))
+        await check_schema(engine, newest)
+        consumer = await stack.enter_async_context(
+            kafka_consumer(
+                settings.kafka_bootstrap_servers,
+                CONSUMER_GROUP,
+                GRADE_CHANGES,
+                f"shouwang-notifier-{name}",
+                topic_prefix=settings.kafka_topic_prefix,
+                instance_id=settings.instance,
+            )
+        )
+        stores = Stores.on(engine)
+        lanes = [
+            Deliver(channel, stores.deliveries, clock, notifier_metrics, settings, name)
+            for channel in await open_channels(stack, settings, clock)
+        ]
+
+        def wake_all() -> None:
+            for lane in lanes:
+                lane.wake()
+
+        handler = RaiseAlert(
+            AlertStore(engine, Positions(engine, CONSUMER_GROUP, name)),
+            policies,
+            clock,
+            notifier_metrics,
+            public_url=settings.public_url,
+            on_deliveries=wake_all,
+        )
+        loop = ConsumerLoop(consumer, handler, LoopMetrics(metrics))
+        keys = KeyCache(AccessKeys(engine), clock)
+
+        async def schema_is_ours() -> None:
+            await check_schema(engine, newest)
+
+        checks = {"database": schema_is_ours, "partitions": loop.check_ready, "keys": keys.check_ready}
+        passwords = Passwords()
+        stack.callback(passwords.close)
+        web = Web(settings, clock, policies, keys, passwords, notifier_metrics, HttpMetrics(metrics), registry)
+        app = web.app(stores, ConsoleQueries(engine), checks)
+        tasks: dict[str, Work] = {f"deliver_{lane.name}": lane.run for lane in lanes}
+        pending = ShowPending(stores.deliveries, notifier_metrics)
+        yield Notifier(app, {"consume": loop.run, "keys": keys.run, "pending": pending.run, **tasks})
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """What API and console are made of, beside the database."""
+
+    settings: NotifierSettings
+    clock: Clock
+    policies: PolicyBook
+    keys: KeyCache
+    passwords: Passwords
+    metrics: NotifierMetrics
+    http_metrics: HttpMetrics
+    registry: CollectorRegistry
+
+    def app(self, stores: Stores, queries: ConsoleQueries, checks: Mapping[str, Check]) -> FastAPI:
+        """Join API and console; needs no log."""
+        logins = Logins(stores.directory, stores.sessions, self.passwords, self.clock, self.settings)
+        act = ActOnAlert(stores.acknowledgements, self.clock)
+        pages = Pages(self.policies, self.clock)
+        public_url = self.settings.public_url
+        console = Console(pages, logins, queries, stores.reader, act, self.metrics, public_url)
+        return create_app(
+            self.registry,
+            checks,
+            self.http_metrics,
+            api_routes(ApiCallers(self.keys, logins), stores.reader, act),
+            console.routes(),
+            STATIC,
+            https=self.settings.is_https,
+        )
+
+
+def policy_book(settings: NotifierSettings) -> PolicyBook:
+    """Load the policy versions that the settings name. Raises PolicyInvalid."""
+    if settings.policies is None:
+        return default_policies()
+    return PolicyBook(load_policy(path) for path in sorted(settings.policies.glob("*.json")))
+
+
+async def open_channels(stack: AsyncExitStack, settings: NotifierSettings, clock: Clock) -> list[Channel]:
+    """Open every channel; the stack closes them."""
+    channels: list[Channel] = [SmtpChannel(settings, clock), WebhookChannel(settings, clock)]
+    for channel in channels:
+        stack.push_async_callback(channel.close)
+    return channels

@@ -1,0 +1,63 @@
+"""The score: 0 (no sign of need) to 100 points, in four parts that can be shown one by one."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from services.scorer.core.baseline import Baseline
+from services.scorer.core.money import Quantities
+from shared.grades import RiskGrade
+from shared.policy import Numbers
+
+
+class Parts(NamedTuple):
+    """Points of each part."""
+
+    income: int
+    rigid: int
+    guarantee: int
+    resilience: int
+
+    @property
+    def score(self) -> int:
+        """All points."""
+        return self.income + self.rigid + self.guarantee + self.resilience
+
+
+def parts_of(quantities: Quantities, broken: int, baseline: Baseline, numbers: Numbers) -> Parts:
+    """Give points for low income, rigid expense, `broken` guarantees and little ability to cope."""
+    return Parts(
+        income=_income(quantities, numbers),
+        rigid=_rigid(quantities, numbers),
+        guarantee=min(numbers.guarantee_cap, numbers.guarantee_points * broken),
+        resilience=_labour(quantities, numbers) + sum([numbers.element_points[r] for r in baseline.elements]),
+    )
+
+
+def grade_by_score(score: int, numbers: Numbers) -> RiskGrade:
+    """The grade that the score alone would give."""
+    for grade in (RiskGrade.RED, RiskGrade.ORANGE, RiskGrade.YELLOW, RiskGrade.BLUE):
+        if score >= numbers.lower_bounds[grade]:
+            return grade
+    return RiskGrade.GREEN
+
+
+def _income(quantities: Quantities, numbers: Numbers) -> int:
+    for numerator, denominator, points in numbers.income_bands:
+        if quantities.at_least(numerator, denominator):
+            return points
+    return numbers.income_below
+
+
+def _rigid(quantities: Quantities, numbers: Numbers) -> int:
+    for numerator, denominator, points in numbers.rigid_bands:
+        if quantities.rigid_at_least(numerator, denominator):
+            return points
+    return 0
+
+
+def _labour(quantities: Quantities, numbers: Numbers) -> int:
+    for numerator, denominator, points in numbers.labour_bands:
+        if quantities.labour_at_least(numerator, denominator):
+            return points
+    return numbers.labour_little if quantities.labour_halves else numbers.labour_none

@@ -1,0 +1,80 @@
+"""`shouwang-scorer`: the service, and commands that use the very code the service uses."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from prometheus_client import CollectorRegistry
+
+from services.scorer.grade_command import CasesRefused, area_lines, grade_lines
+from services.scorer.settings import ScorerSettings
+from services.scorer.wiring import scorer
+from shared.clock import SystemClock
+from shared.commands import add_common_commands
+from shared.errors import TemporaryFailure
+from shared.lifecycle import http_server, run, run_service
+from shared.logs import configure_logs, get_logger
+from shared.policy import PolicyBook, PolicyInvalid, default_policies, load_policy
+from shared.settings import load_settings
+
+cli = typer.Typer(
+    help="Grade households: consume their events, keep each one's grade with its reasons.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+add_common_commands(cli)
+log = get_logger(__name__)
+
+PolicyFile = Annotated[
+    Path | None,
+    typer.Option("--policy", help="A policy file; without it the national default that ships with Shouwang"),
+]
+
+
+@cli.command()
+def serve() -> None:
+    """Consume household events and keep each household's grade, until SIGTERM or SIGINT."""
+    settings = load_settings(ScorerSettings)
+    configure_logs("scorer", settings.log_level)
+    run(_serve(settings))
+
+
+@cli.command()
+def grade(
+    policy: PolicyFile = None,
+    elimination: Annotated[
+        bool, typer.Option("--elimination", help="Add what stands in the way of marking the risk as eliminated")
+    ] = False,
+) -> None:
+    """Grade the cases on standard input (JSON Lines) and write one JSON line each."""
+    _answer(lambda: grade_lines(sys.stdin, _policies(policy), elimination=elimination))
+
+
+@cli.command()
+def area(policy: PolicyFile = None) -> None:
+    """Judge the areas on standard input (JSON Lines) and write one JSON line each."""
+    _answer(lambda: area_lines(sys.stdin, _policies(policy).versions[-1].area))
+
+
+def _policies(path: Path | None) -> PolicyBook:
+    return default_policies() if path is None else PolicyBook([load_policy(path)])
+
+
+def _answer(lines: Callable[[], Iterator[str]]) -> None:
+    try:
+        for line in lines():
+            sys.stdout.write(line + "\n")
+    except (CasesRefused, PolicyInvalid, OSError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+
+
+async def _serve(settings: ScorerSettings) -> None:
+    try:
+        async with scorer(settings, SystemClock(), CollectorRegistry()) as parts:
+            await run_service(http_server(parts.app, settings.host, settings.port), parts.tasks)
+    except TemporaryFailure as failure:
+        log.error("the scorer cannot go on", reason=str(failure))
+        raise SystemExit(1) from None

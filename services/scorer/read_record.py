@@ -1,0 +1,137 @@
+"""From a record on the log to an event that can be folded, or to the reason why it cannot.
+
+Ingest has checked all this already. It is checked again because anyone with access to the topic may have written the
+record, and because a reader can be older than the writer: attributes and fields it does not know are passed over.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from shared.bus.ports import Record
+from shared.clock import day_of
+from shared.codec import MalformedJson, canonical_json
+from shared.errors import InvalidMessage
+from shared.events.catalogue import EVENT_TYPES
+from shared.events.envelope import EventMessage, event_identity, read_event
+from shared.events.household_event import HouseholdEvent
+
+REASONS = (
+    "EMPTY_RECORD",
+    "NOT_AN_EVENT",
+    "WRONG_KEY",
+    "UNKNOWN_TYPE",
+    "INVALID_PAYLOAD",
+    "NOT_RECEIVED",
+    "CONFLICTING_DUPLICATE",
+)
+_SENT_BY_INGEST = {"recordedat", "keyid", "traceparent"}
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedEvent:
+    """An event as the scorer works with it.
+
+    identity: 16 bytes, the hash of (source, id). content_hash: 16 bytes over all that the client sent.
+    event.recorded_on is the day of recorded_at; the household's clock may move it on when the event is folded.
+    """
+
+    identity: bytes
+    content_hash: bytes
+    household_id: str
+    division: str
+    recorded_at: datetime
+    key_id: str | None
+    offset: int
+    event: HouseholdEvent
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRecord:
+    """A record for the quarantine, with whatever could be read of it."""
+
+    record: Record
+    reason: str
+    detail: str
+    source: str | None = None
+    event_id: str | None = None
+    household_id: str | None = None
+    key_id: str | None = None
+
+
+def read_record(record: Record) -> ReceivedEvent | RefusedRecord:
+    """Read one record strictly; see REASONS for what can be wrong."""
+    if record.value is None:
+        return RefusedRecord(record, "EMPTY_RECORD", "the record has no value")
+    try:
+        message = read_event(record.value, tolerant=True)
+    except MalformedJson as error:
+        return RefusedRecord(record, "NOT_AN_EVENT", error.fault.detail)
+    except ValidationError as error:
+        return RefusedRecord(record, "NOT_AN_EVENT", _places(error))
+    try:
+        _check(record, message)
+    except InvalidMessage as error:
+        return RefusedRecord(
+            record, error.reason, error.detail, message.source, message.id, message.subject, message.keyid
+        )
+    return _received(record, message)
+
+
+def _check(record: Record, message: EventMessage) -> None:
+    if record.key != message.subject.encode():
+        raise InvalidMessage("WRONG_KEY", "the record's key is not the household_id; order cannot be kept")
+    if message.recordedat is None:
+        raise InvalidMessage("NOT_RECEIVED", "recordedat is missing: the record did not come through ingest")
+    if message.recordedat.year < 2020:
+        raise InvalidMessage("NOT_RECEIVED", "recordedat lies before this system")
+    known = EVENT_TYPES.get(message.event_type)
+    if known is None:
+        raise InvalidMessage("UNKNOWN_TYPE", "no such event type in this release")
+    try:
+        known.payload.model_validate(message.data, extra="ignore")
+    except ValidationError as error:
+        raise InvalidMessage("INVALID_PAYLOAD", _places(error)) from error
+
+
+def _received(record: Record, message: EventMessage) -> ReceivedEvent:
+    assert message.recordedat is not None
+    return ReceivedEvent(
+        identity=event_identity(message.source, message.id),
+        content_hash=content_hash(message),
+        household_id=message.subject,
+        division=message.division,
+        recorded_at=message.recordedat.astimezone(UTC),
+        key_id=message.keyid,
+        offset=record.offset,
+        event=HouseholdEvent(
+            event_id=message.id,
+            type=message.event_type,
+            occurred_on=message.occurred_on,
+            recorded_on=day_of(message.recordedat),
+            source_class=message.sourceclass,
+            payload=message.data,
+            episode=message.episode or None,
+            source=message.source,
+        ),
+        payload=canonical_json(message.data),
+    )
+
+
+def content_hash(message: EventMessage) -> bytes:
+    """Return 16 bytes over what the client sent: a repeat has the same, another event under the same id has not."""
+    sent: dict[str, Any] = message.model_dump(mode="json", exclude=_SENT_BY_INGEST, exclude_none=True)
+    return _hash(canonical_json(sent))
+
+
+def _hash(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def _places(error: ValidationError) -> str:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{'/'.join(str(step) for step in one['loc'])}: {one['type']}" for one in found[:5])

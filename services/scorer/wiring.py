@@ -1,0 +1,93 @@
+"""Joins the parts of the scorer: one straight line, left in reverse order, also after a failed start."""
+
+import os
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from services.scorer.app import create_app
+from services.scorer.metrics import ScorerMetrics
+from services.scorer.outbox_relay import OutboxRelay
+from services.scorer.score_event import ScoreEvents
+from services.scorer.settings import ScorerSettings
+from services.scorer.store import ScorerStore
+from shared.bus.consumer_loop import ConsumerLoop, LoopMetrics
+from shared.bus.kafka import KafkaPublisher, kafka_consumer
+from shared.clock import Clock
+from shared.db.migrate import check_schema, newest_revision
+from shared.db.outbox import Outbox
+from shared.db.positions import Positions
+from shared.db.session import open_engine
+from shared.lifecycle import Work
+from shared.metrics import ServiceMetrics
+from shared.policy import PolicyBook, default_policies, load_policy
+from shared.topics import HOUSEHOLD_EVENTS
+
+CONSUMER_GROUP = "shouwang-scorer"
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """A scorer ready to run: the HTTP app and the tasks that must stay alive beside it."""
+
+    app: FastAPI
+    tasks: Mapping[str, Work]
+
+
+@asynccontextmanager
+async def scorer(settings: ScorerSettings, clock: Clock, registry: CollectorRegistry) -> AsyncIterator[Scorer]:
+    """Open everything the scorer needs. Raises TemporaryFailure when Kafka or the database's schema is not there."""
+    name = settings.instance or f"{socket.gethostname()}-{os.getpid()}"
+    metrics = ServiceMetrics("scorer", registry)
+    scorer_metrics = ScorerMetrics(metrics)
+    newest = newest_revision()
+    async with AsyncExitStack() as stack:
+        engine = await stack.enter_async_context(open_engine(settings, f"shouwang-scorer {name}"))
+        await check_schema(engine, newest)
+        consumer = await stack.enter_async_context(
+            kafka_consumer(
+                settings.kafka_bootstrap_servers,
+                CONSUMER_GROUP,
+                HOUSEHOLD_EVENTS,
+                f"shouwang-scorer-{name}",
+                topic_prefix=settings.kafka_topic_prefix,
+                instance_id=settings.instance,
+            )
+        )
+        publisher = KafkaPublisher(
+            settings.kafka_bootstrap_servers,
+            f"shouwang-scorer-relay-{name}",
+            topic_prefix=settings.kafka_topic_prefix,
+        )
+        relay = OutboxRelay(Outbox(engine, publisher), scorer_metrics)
+        handler = ScoreEvents(
+            ScorerStore(engine, Positions(engine, CONSUMER_GROUP, name)),
+            policies(settings),
+            clock,
+            scorer_metrics,
+            midnight_grace_seconds=settings.midnight_grace_seconds,
+            on_messages=relay.wake,
+        )
+        loop = ConsumerLoop(consumer, handler, LoopMetrics(metrics), max_records=settings.batch_records)
+
+        async def schema_is_ours() -> None:
+            await check_schema(engine, newest)
+
+        yield Scorer(
+            create_app(
+                registry,
+                {"database": schema_is_ours, "log": publisher.check, "partitions": loop.check_ready},
+            ),
+            {"consume": loop.run, "relay": relay.run, "publish": publisher.run},
+        )
+
+
+def policies(settings: ScorerSettings) -> PolicyBook:
+    """Load the policy versions that the settings name. Raises PolicyInvalid."""
+    if settings.policies is None:
+        return default_policies()
+    return PolicyBook(load_policy(path) for path in sorted(settings.policies.glob("*.json")))

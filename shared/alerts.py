@@ -1,0 +1,175 @@
+"""Alerts: the words of their life, and the shapes that clients and webhook receivers may rely on.
+
+An alert is a change of grade that staff must see. A household has at most one alert under way; `revision` counts what
+was told about it, from 1. A delivery is one line of telling: alert x revision x person x channel.
+"""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.events.envelope import Instant
+from shared.grades import GradeCode, Measure, PolicyRef, Reason
+
+
+class AlertStatus(StrEnum):
+    """Where an alert stands. It has an owner from `acknowledged` on."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    VISITED = "visited"
+    RESOLVED = "resolved"
+    WITHDRAWN = "withdrawn"
+
+
+UNDER_WAY = (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED, AlertStatus.VISITED)
+"""A household has at most one alert in these."""
+
+
+class DeliveryStatus(StrEnum):
+    """pending: tried until it works; sent: the channel took it; failed: never can; suppressed: not needed any more."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    FAILED = "failed"
+    SUPPRESSED = "suppressed"
+
+
+class ChannelName(StrEnum):
+    """How a person is told."""
+
+    SMTP = "smtp"
+    WEBHOOK = "webhook"
+
+
+class SendReason(StrEnum):
+    """Why a revision is told."""
+
+    OPENED = "opened"
+    GRADE_WORSE = "grade_worse"
+    NEW_FIRST_CAUSE = "new_first_cause"
+    WITHDRAWN = "withdrawn"
+    TEST = "test"
+
+
+class StepKind(StrEnum):
+    """One line of an alert's timeline."""
+
+    OPENED = "opened"
+    WORSENED = "worsened"
+    IMPROVED = "improved"
+    UPDATED = "updated"
+    ACKNOWLEDGED = "acknowledged"
+    TAKEN_OVER = "taken_over"
+    DELIVERY_FAILED = "delivery_failed"
+    REROUTED = "rerouted"
+    UNREACHABLE = "unreachable"
+    WITHDRAWN = "withdrawn"
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class WebhookBody(_Shape):
+    """What a webhook receiver gets; details only after login. type: cn.shouwang.alert.<why it is sent>.v1."""
+
+    type: str
+    alert_id: str
+    household_id: str
+    alias: str | None
+    division: str
+    village: str
+    grade: GradeCode
+    opened_at: Instant
+    acknowledge_by: Instant | None
+    visit_by: Instant | None
+    link: str
+    revision: int
+
+
+class PlanStep(_Shape):
+    """One dated step of the emergency plan. repeat_minutes: due again and again until the grade falls."""
+
+    step: str
+    due_at: Instant
+    text_zh: str
+    text_en: str
+    repeat_minutes: int | None = None
+
+
+class DeliveryLine(_Shape):
+    """One delivery; recipient is a staff_id, receipt what the channel answered."""
+
+    recipient: str
+    channel: ChannelName
+    status: DeliveryStatus
+    attempts: int
+    receipt: str | None
+    revision: int
+    reason: SendReason
+    routed_as: str
+    detail: str | None
+    next_attempt_at: Instant | None
+    sent_at: Instant | None
+
+
+class TimelineStep(_Shape):
+    """One line of the timeline. actor: staff_id, key:<id>, or system."""
+
+    at: Instant
+    kind: StepKind
+    actor: str
+    note: str | None
+    old_grade: GradeCode | None = None
+    new_grade: GradeCode | None = None
+    reason: str | None = None
+
+
+class Alert(_Shape):
+    """An alert as clients see it. owner: who acknowledged it."""
+
+    id: str
+    household_id: str
+    alias: str | None
+    division: str
+    grade: GradeCode
+    status: AlertStatus
+    opened_at: Instant
+    updated_at: Instant
+    owner: str | None
+    acknowledged_at: Instant | None
+    acknowledge_by: Instant | None
+    visit_by: Instant | None
+    revision: int
+    unreachable: bool
+    causes: tuple[str, ...]
+    suggested_category: str | None
+    policy: PolicyRef
+    reasons: tuple[Reason, ...]
+    measures: tuple[Measure, ...]
+    plan: tuple[PlanStep, ...]
+    deliveries: tuple[DeliveryLine, ...]
+
+
+class AlertDetail(Alert):
+    """One alert with its timeline, oldest step first."""
+
+    timeline: tuple[TimelineStep, ...]
+
+
+class AlertPage(_Shape):
+    """A page of alerts, newest first; next: cursor of the page after it, null at the end."""
+
+    items: tuple[Alert, ...]
+    next: str | None
+
+
+class Acknowledgement(BaseModel):
+    """Body of an acknowledgement; all may be left out. take_over: also from someone who holds the alert already."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    note: Annotated[str | None, Field(max_length=1_000)] = None
+    take_over: bool = False

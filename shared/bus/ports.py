@@ -1,0 +1,124 @@
+"""What the services ask of a partitioned, ordered log. `kafka.py` answers it with aiokafka."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from shared.topics import Topic
+
+
+class TopicPartition(NamedTuple):
+    """One partition of one topic."""
+
+    topic: str
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.partition}]"
+
+
+class Claim(NamedTuple):
+    """Ownership of a partition, as the database granted it.
+
+    next_offset: the offset to read next; None for a partition that this consumer group has never read.
+    """
+
+    epoch: int
+    next_offset: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as it stands on the log. key and value are None where the writer gave none."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    timestamp_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionBatch:
+    """Consecutive records of one partition, first at or after `claim.next_offset`."""
+
+    partition: TopicPartition
+    claim: Claim
+    records: Sequence[Record]
+
+    @property
+    def next_offset(self) -> int:
+        """The offset to read after this batch."""
+        return self.records[-1].offset + 1
+
+
+class Receipt(NamedTuple):
+    """Where a quorum of the log keeps a record."""
+
+    partition: int
+    offset: int
+
+
+class Publisher(Protocol):
+    """Puts records on the log."""
+
+    async def publish(self, topic: Topic, key: str, value: bytes, *, within_seconds: float) -> Receipt:
+        """Put one record on the log; returned only once a quorum has it.
+
+        Raises TemporaryFailure when that is not known within the time. The record may be on the log all the same.
+        """
+        ...
+
+    async def check(self) -> None:
+        """Make a round trip to the log. Raises TemporaryFailure."""
+        ...
+
+
+class LogConsumer(Protocol):
+    """Reads the partitions that the consumer group gives to this process.
+
+    A partition that was just assigned is held back until `begin` says where to read it.
+    """
+
+    def assignment(self) -> frozenset[TopicPartition]:
+        """Return the partitions that are ours now."""
+        ...
+
+    def generation(self) -> int:
+        """Return a number that grows with each new assignment, also one that gives the same partitions back."""
+        ...
+
+    async def fetch(self, max_records: int, wait_seconds: float) -> Mapping[TopicPartition, Sequence[Record]]:
+        """Return what has arrived for the partitions that were begun, at most `max_records` in all."""
+        ...
+
+    async def begin(self, partition: TopicPartition, offset: int | None) -> None:
+        """Read the partition from this offset on (None: from its beginning). Raises TemporaryFailure."""
+        ...
+
+    def hold(self, partition: TopicPartition) -> None:
+        """Fetch nothing of this partition until `begin`."""
+        ...
+
+    def end_offset(self, partition: TopicPartition) -> int | None:
+        """Return the offset after the last record, as of the last fetch; None while unknown."""
+        ...
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Tell the group's coordinator how far we are; advice for operators' tools, nothing depends on it."""
+        ...
+
+
+class BatchHandler(Protocol):
+    """What a service does with the records of a partition."""
+
+    async def claim(self, partition: TopicPartition) -> Claim:
+        """Become the partition's owner. Raises TemporaryFailure."""
+        ...
+
+    async def handle(self, batch: PartitionBatch) -> None:
+        """Apply a batch and move the position, in one transaction. Raises TemporaryFailure, LostOwnership."""
+        ...
+
+    async def caught_up(self, partition: TopicPartition, claim: Claim) -> bool:
+        """Use the time while nothing is left to read. Answer True if there is more to do at once."""
+        ...

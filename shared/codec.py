@@ -1,0 +1,201 @@
+"""The one strict JSON decoder, used where bytes come in: at the HTTP edge and from the log.
+
+JSON leaves room for documents that two readers understand differently. Everything in that room is refused: a byte order
+mark, bytes that are not UTF-8, a key given twice, NaN and Infinity, numbers that no field has a use for, lone
+surrogates, control and direction-changing characters, and documents deeper or wider than any event.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from shared.errors import Fault
+
+MAX_DEPTH = 16
+MAX_KEYS = 200
+MAX_INTEGER_DIGITS = 18
+MAX_STRING_CHARACTERS = 4_000
+# C0 and C1 controls but newline; the bidi embedding, override and isolate marks; zero-width characters; noncharacters.
+_FORBIDDEN_CHARACTERS = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\uffff\ud800-\udfff]"
+)
+_FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}|[0-9]{1,6}")
+# A text that nobody closes is one token too, and nothing is ever gone back over: else a body of escaped quotes would be
+# read again from each of its quotes (3 s for 32 KiB).
+_DEPTH_TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{\]}]', re.DOTALL)
+_ARRAY_TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{\]},]', re.DOTALL)
+
+
+class MalformedJson(ValueError):
+    """Bytes that are not one clean JSON document; `fault` says where and what to do."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.detail)
+        self.fault = fault
+
+
+def decode_json(body: bytes) -> Any:
+    """Decode one JSON document into dict, list, str, int, bool or None.
+
+    Fractions and exponents are kept as `JsonFraction`, which no strict model takes for a number: every number in an
+    event is a whole one, and amounts with fen are strings such as "12.50".
+    Strings come out in Unicode normal form C. Raises MalformedJson.
+    """
+    text = _decode_text(body)
+    _check_depth(body)
+    keys = _KeyCounter()
+    try:
+        document = json.loads(
+            text,
+            object_pairs_hook=keys.unique_object,
+            parse_constant=_refuse_constant,
+            parse_float=JsonFraction,
+            parse_int=_whole_number,
+        )
+    except json.JSONDecodeError as error:
+        raise _malformed(
+            "not_json", f"this is not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
+        ) from None
+    return _clean(document, "")
+
+
+class JsonFraction:
+    """A JSON number with a fraction or an exponent. It has no value here: no field of an event takes one."""
+
+    __slots__ = ()
+
+    def __init__(self, _text: str) -> None: ...
+
+    def __repr__(self) -> str:
+        return "JsonFraction()"
+
+
+def encode_json(document: object) -> bytes:
+    """Encode compactly as UTF-8, keys in the order given, refusing NaN and Infinity."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def canonical_json(document: object) -> bytes:
+    """Encode with sorted keys: equal documents give equal bytes, so that their hashes can be compared."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
+
+
+def pointer(*steps: str | int) -> str:
+    """Build a JSON pointer (RFC 6901) from keys and indexes.
+
+    A key that does not look like a field name is shown as "?": a caller may have put a person's particulars there.
+    """
+    return "".join("/" + (str(step) if _FIELD_NAME.fullmatch(str(step)) else "?") for step in steps)
+
+
+def _decode_text(body: bytes) -> str:
+    if body.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        raise _malformed("byte_order_mark", "send plain UTF-8 without a byte order mark")
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _malformed("not_utf8", f"send UTF-8; byte {error.start} is not part of any UTF-8 character") from None
+    if not text.strip():
+        raise _malformed("empty", "the body is empty; send one JSON document")
+    return text
+
+
+def _check_depth(body: bytes) -> None:
+    # Counted before parsing: the parser itself recurses, and a deep enough document would end it.
+    depth = 0
+    for token in _DEPTH_TOKENS.finditer(body):
+        mark = token.group()
+        if mark in (b"[", b"{"):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise _malformed("too_deep", f"nest objects and arrays at most {MAX_DEPTH} deep")
+        elif mark in (b"]", b"}"):
+            depth -= 1
+
+
+class _KeyCounter:
+    def __init__(self) -> None:
+        self._seen = 0
+
+    def unique_object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        self._seen += len(pairs)
+        if self._seen > MAX_KEYS:
+            raise _malformed("too_many_keys", f"use at most {MAX_KEYS} keys in one document")
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise _malformed("duplicate_key", "an object gives the same key twice; give each key once")
+        return found
+
+
+def _refuse_constant(_name: str) -> NoReturn:
+    raise _malformed("not_finite", "NaN and Infinity are not JSON; leave the key out if the amount is unknown")
+
+
+def _whole_number(digits: str) -> int:
+    if len(digits) > MAX_INTEGER_DIGITS:
+        raise _malformed("number_too_long", f"write whole numbers with at most {MAX_INTEGER_DIGITS} digits")
+    return int(digits)
+
+
+def _clean(value: Any, path: str) -> Any:
+    if isinstance(value, str):
+        return _clean_text(value, path)
+    if isinstance(value, dict):
+        cleaned = {_clean_text(key, path): _clean(inner, path + pointer(key)) for key, inner in value.items()}
+        if len(cleaned) != len(value):
+            raise _malformed("duplicate_key", "an object gives the same key in two spellings; give each key once")
+        return cleaned
+    if isinstance(value, list):
+        return [_clean(inner, path + pointer(index)) for index, inner in enumerate(value)]
+    return value
+
+
+def _clean_text(text: str, path: str) -> str:
+    if text.isascii() and text.isprintable() and len(text) <= MAX_STRING_CHARACTERS:
+        return text
+    if len(text) > MAX_STRING_CHARACTERS:
+        raise MalformedJson(Fault(path, "text_too_long", f"keep each text within {MAX_STRING_CHARACTERS} characters"))
+    if _FORBIDDEN_CHARACTERS.search(text):
+        raise MalformedJson(Fault(path, "forbidden_character", "remove control, zero-width and direction characters"))
+    return unicodedata.normalize("NFC", text)
+
+
+def _malformed(code: str, detail: str) -> MalformedJson:
+    return MalformedJson(Fault("", code, detail))
+
+
+def split_lines(body: bytes) -> Iterator[bytes]:
+    """Yield the documents of an NDJSON body: one a line, blank lines passed over."""
+    for line in body.split(b"\n"):
+        stripped = line.strip(b" \t\r")
+        if stripped:
+            yield stripped
+
+
+def split_array(body: bytes) -> list[bytes]:
+    """Cut a JSON array into the bytes of its items, so that one bad item does not spoil its neighbours.
+
+    Only the outer array is looked at here; each item is then read by `decode_json`. Raises MalformedJson.
+    """
+    text = body.strip(b" \t\r\n")
+    if not text.startswith(b"["):
+        raise _malformed("not_an_array", "send a JSON array of events")
+    items: list[bytes] = []
+    depth, start, end = 0, 1, -1
+    for token in _ARRAY_TOKENS.finditer(text):
+        mark = token.group()
+        if mark in (b"[", b"{"):
+            depth += 1
+        elif mark in (b"]", b"}"):
+            depth -= 1
+        if (mark == b"," and depth == 1) or (depth == 0 and mark == b"]"):
+            items.append(text[start : token.start()].strip())
+            start = token.end()
+        if depth == 0:
+            end = token.end() if mark == b"]" else -1
+            break
+    if end != len(text):
+        raise _malformed("not_json", "the array does not end where the body ends")
+    return [] if items == [b""] else items

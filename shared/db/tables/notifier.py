@@ -1,0 +1,202 @@
+"""Tables of the notifier: divisions, staff, alerts, deliveries, acknowledgements, sessions."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from shared.db.tables.base import METADATA
+
+UNDER_WAY = "status in ('open', 'acknowledged', 'visited')"
+
+# The register of divisions: 12-digit codes, zero-filled at the tail for upper levels.
+division = Table(
+    "division",
+    METADATA,
+    Column("code", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    CheckConstraint("code ~ '^[0-9]{12}$'", name="code"),
+)
+
+# Who may be told, and who may log in. password_hash: argon2, null for people who do not use the console.
+# webhook_disabled_at: the receiver said 410; an import of the row enables it again.
+staff = Table(
+    "staff",
+    METADATA,
+    Column("staff_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("division", Text, nullable=False),
+    Column("email", Text),
+    Column("webhook_url", Text),
+    Column("webhook_secret", Text),
+    Column("webhook_disabled_at", DateTime(timezone=True)),
+    Column("password_hash", Text),
+    Column("active", Boolean, nullable=False, server_default=text("true")),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint(
+        "role in ('cadre', 'grid', 'village_team', 'township', 'county', 'duty_officer')",
+        name="role",
+    ),
+    Index("ix_staff_division", "division"),
+)
+
+# household_version: the last change of grade that was taken in; older ones are ignored. change: that message's body.
+# revision: what was told last; acknowledged_revision: what the owner had been told. plan: dated steps.
+# causes_told: first causes that were told already. unreachable: nobody could be found to tell.
+alert = Table(
+    "alert",
+    METADATA,
+    Column("alert_id", Text, primary_key=True),
+    Column("household_id", Text, nullable=False),
+    Column("household_version", Integer, nullable=False),
+    Column("alias", Text),
+    Column("division", Text, nullable=False),
+    Column("grade", SmallInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("change", JSONB, nullable=False),
+    Column("plan", JSONB, nullable=False),
+    Column("causes_told", ARRAY(Text), nullable=False),
+    Column("opened_at", DateTime(timezone=True), nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    Column("acknowledge_by", DateTime(timezone=True)),
+    Column("visit_by", DateTime(timezone=True)),
+    Column("owner", Text),
+    Column("acknowledged_at", DateTime(timezone=True)),
+    Column("acknowledged_revision", Integer),
+    Column("closed_at", DateTime(timezone=True)),
+    Column("unreachable", Boolean, nullable=False, server_default=text("false")),
+    CheckConstraint("status in ('open', 'acknowledged', 'visited', 'resolved', 'withdrawn')", name="status"),
+    CheckConstraint("grade between 0 and 4", name="grade"),
+    Index("uq_alert_under_way", "household_id", unique=True, postgresql_where=text(UNDER_WAY)),
+    Index("ix_alert_household", "household_id", "household_version"),
+    Index("ix_alert_newest", "opened_at", "alert_id"),
+    Index("ix_alert_division", "division", "opened_at", "alert_id", postgresql_ops={"division": "text_pattern_ops"}),
+    Index("ix_alert_worst", text("grade desc"), "opened_at", "alert_id", postgresql_where=text(UNDER_WAY)),
+)
+
+# The timeline, append-only. facts: grades and reason code of the step.
+alert_step = Table(
+    "alert_step",
+    METADATA,
+    Column("step_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("alert_id", Text, ForeignKey("alert.alert_id"), nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("note", Text),
+    Column("facts", JSONB, nullable=False),
+    Index("ix_alert_step_alert", "alert_id", "step_id"),
+)
+
+# What is told about one revision, in its final words: a repeated attempt sends the same bytes.
+# body: JSON for webhooks. decided_at: when the scorer decided the change that is told.
+alert_message = Table(
+    "alert_message",
+    METADATA,
+    Column("alert_id", Text, ForeignKey("alert.alert_id"), primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("decided_at", DateTime(timezone=True), nullable=False),
+)
+
+# One line per alert x revision x person x channel. message_id: the same over all attempts, so that a receiver can tell
+# a repeat. grade: worse ones leave first. target: what is slow or fast as one (a webhook's host). detail: code of the
+# last attempt. leased_until: the worker `leased_by` is sending; past it, another may.
+delivery = Table(
+    "delivery",
+    METADATA,
+    Column("delivery_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("alert_id", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("staff_id", Text, ForeignKey("staff.staff_id"), nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("routed_as", Text, nullable=False),
+    Column("grade", SmallInteger, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("next_attempt_at", DateTime(timezone=True), nullable=False),
+    Column("leased_until", DateTime(timezone=True)),
+    Column("leased_by", Text),
+    Column("receipt", Text),
+    Column("detail", Text),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("sent_at", DateTime(timezone=True)),
+    UniqueConstraint("alert_id", "revision", "staff_id", "channel"),
+    UniqueConstraint("message_id"),
+    ForeignKeyConstraint(["alert_id", "revision"], ["alert_message.alert_id", "alert_message.revision"]),
+    CheckConstraint("status in ('pending', 'sent', 'failed', 'suppressed')", name="status"),
+    Index(
+        "ix_delivery_due",
+        "channel",
+        text("grade desc"),
+        "next_attempt_at",
+        "delivery_id",
+        postgresql_where=text("status = 'pending'"),
+    ),
+)
+
+# One row per attempt. outcome: sent, retry, failed or suppressed. detail: code such as http_500, smtp_450, timeout.
+delivery_attempt = Table(
+    "delivery_attempt",
+    METADATA,
+    Column("attempt_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("delivery_id", BigInteger, ForeignKey("delivery.delivery_id"), nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("ix_delivery_attempt_delivery", "delivery_id", "attempt_id"),
+)
+
+# Console sessions. token_sha256: the cookie itself is stored nowhere.
+session = Table(
+    "session",
+    METADATA,
+    Column("token_sha256", LargeBinary, primary_key=True),
+    Column("staff_id", Text, ForeignKey("staff.staff_id"), nullable=False),
+    Column("csrf", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("last_seen_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Index("ix_session_staff", "staff_id"),
+    Index("ix_session_expires", "expires_at"),
+)
+
+# Records of the topic of grade changes that cannot be read, whole, with the reason.
+notifier_quarantine = Table(
+    "notifier_quarantine",
+    METADATA,
+    Column("quarantine_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("topic_partition", Integer, nullable=False),
+    Column("topic_offset", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("record_key", LargeBinary),
+    Column("record_value", LargeBinary),
+    Column("quarantined_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    UniqueConstraint("topic", "topic_partition", "topic_offset"),
+)

@@ -1,0 +1,147 @@
+"""Tables of the scorer: the ledger of events, the state folded from it, and what follows from a change of grade."""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from shared.db.tables.base import METADATA
+
+# One row per event that counts, in the order in which it was applied to its household (household_seq, from 1).
+# identity: 128-bit hash of (source, event id). content_hash: of what the client sent, to tell a repeat from a conflict.
+# payload: canonical JSON in UTF-8; only our own code reads it. grade_before, grade_after: null while not yet graded.
+event_ledger = Table(
+    "event_ledger",
+    METADATA,
+    Column("identity", LargeBinary, primary_key=True),
+    Column("household_id", Text, nullable=False),
+    Column("household_seq", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("source_class", Text, nullable=False),
+    Column("episode", Text),
+    Column("division", Text, nullable=False),
+    Column("occurred_on", Date, nullable=False),
+    Column("recorded_on", Date, nullable=False),
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("content_hash", LargeBinary, nullable=False),
+    Column("key_id", Text),
+    Column("topic_partition", Integer, nullable=False),
+    Column("topic_offset", BigInteger, nullable=False),
+    Column("grade_before", SmallInteger),
+    Column("grade_after", SmallInteger),
+    UniqueConstraint("household_id", "household_seq"),
+)
+
+# One row per household that any event named. status: waiting (nobody enrolled it), enrolled, closed, or parked (its
+# history cannot be folded; parked_reason says why and the grade is the last good one).
+# body: the folded state, opaque to SQL. version: number of grade changes so far. topic_partition: the partition of
+# household.events.v1 that holds the household; the owner of that partition is the only writer of the row.
+household_state = Table(
+    "household_state",
+    METADATA,
+    Column("household_id", Text, primary_key=True),
+    Column("topic_partition", Integer, nullable=False),
+    Column("division", Text, nullable=False),
+    Column("alias", Text),
+    Column("status", Text, nullable=False),
+    Column("grade", SmallInteger),
+    Column("version", Integer, nullable=False),
+    Column("household_seq", BigInteger, nullable=False),
+    Column("next_due_on", Date),
+    Column("parked_reason", Text),
+    Column("body", LargeBinary, nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint("status in ('waiting', 'enrolled', 'closed', 'parked')", name="status"),
+    CheckConstraint("grade between 0 and 4", name="grade"),
+    Index(
+        "ix_household_state_due",
+        "topic_partition",
+        "next_due_on",
+        postgresql_where=text("next_due_on is not null and status = 'enrolled'"),
+    ),
+    # Room on the page for the next version of the row, so that an update need not touch the indexes.
+    postgresql_with={"fillfactor": 70},
+)
+
+# One row per change of a held grade; `change` is the message as it was put on the log.
+grade_transition = Table(
+    "grade_transition",
+    METADATA,
+    Column("household_id", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("old_grade", SmallInteger),
+    Column("new_grade", SmallInteger, nullable=False),
+    Column("on_day", Date, nullable=False),
+    Column("decided_at", DateTime(timezone=True), nullable=False),
+    Column("trigger_identity", LargeBinary),
+    Column("change", JSONB, nullable=False),
+)
+
+# Messages that must reach the log; deleted by the relay once the brokers have them.
+outbox = Table(
+    "outbox",
+    METADATA,
+    Column("outbox_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+# Records that cannot be applied, whole, with the reason. Nothing leaves without a person's word.
+quarantine = Table(
+    "quarantine",
+    METADATA,
+    Column("quarantine_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("topic_partition", Integer, nullable=False),
+    Column("topic_offset", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("source", Text),
+    Column("event_id", Text),
+    Column("household_id", Text),
+    Column("key_id", Text),
+    Column("record_key", LargeBinary),
+    Column("record_value", LargeBinary),
+    Column("quarantined_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    UniqueConstraint("topic", "topic_partition", "topic_offset"),
+    Index("ix_quarantine_event", "event_id", "source"),
+)
+
+# A household that events name and no register knows: one clue for its village, closed by the enrolment.
+clue = Table(
+    "clue",
+    METADATA,
+    Column("household_id", Text, primary_key=True),
+    Column("division", Text, nullable=False),
+    Column("opened_at", DateTime(timezone=True), nullable=False),
+    Column("closed_at", DateTime(timezone=True)),
+)
+
+# Things about the register or the history that a person should look at; never a reason to refuse an event.
+data_finding = Table(
+    "data_finding",
+    METADATA,
+    Column("household_id", Text, primary_key=True),
+    Column("code", Text, primary_key=True),
+    Column("identity", LargeBinary, primary_key=True),
+    Column("found_at", DateTime(timezone=True), nullable=False),
+)

@@ -1,0 +1,1 @@
+"""Household events: envelope, payloads, and the one table of event types."""

@@ -1,0 +1,1 @@
+"""What the HTTP edges share: problem documents, health, metrics and bearer keys."""

@@ -1,0 +1,118 @@
+"""How a service process lives: tasks under supervision, one stop signal, an HTTP server beside them.
+
+A task that ends while nobody asked it to is an outage that nobody sees. `run_service` therefore ends the process as
+soon as one of its tasks raises or returns early, and says which.
+"""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from typing import Any
+
+import uvicorn
+import uvloop
+
+from shared.logs import get_logger
+
+log = get_logger(__name__)
+
+Work = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+
+
+class TaskDied(RuntimeError):
+    """A supervised task ended although no stop had been asked for."""
+
+
+class _QuietServer(uvicorn.Server):
+    """A server that leaves signals to `run_service`: health and metrics answer until the last task has drained."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def http_server(app: object, host: str, port: int) -> uvicorn.Server:
+    """Return a uvicorn server for `run_service`; logs go through our own configuration."""
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=5,
+        h11_max_incomplete_event_size=16 * 1024,
+        limit_concurrency=1_000,
+    )
+    return _QuietServer(config)
+
+
+async def run_service(server: uvicorn.Server, tasks: Mapping[str, Work], *, drain_seconds: float = 10.0) -> None:
+    """Run the tasks and the HTTP server until SIGTERM or SIGINT, then drain.
+
+    Each task receives the stop event and must return soon after it is set; past `drain_seconds` it is cancelled.
+    HTTP goes on until the tasks are done. Raises TaskDied, or the exception of the task that failed.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    serving = asyncio.create_task(server.serve(), name="http")
+    running = [asyncio.create_task(work(stop), name=name) for name, work in tasks.items()]
+    try:
+        await _first_end(running, serving, stop)
+    finally:
+        stop.set()
+        await _drain(running, drain_seconds)
+        server.should_exit = True
+        await asyncio.gather(serving, return_exceptions=True)
+    _raise_failure(running, serving)
+
+
+async def _first_end(running: Sequence[asyncio.Task[None]], serving: asyncio.Task[None], stop: asyncio.Event) -> None:
+    stopping: asyncio.Task[Any] = asyncio.create_task(stop.wait(), name="stop")
+    watched: list[asyncio.Task[Any]] = [*running, serving, stopping]
+    done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+    if stopping not in done:
+        stopping.cancel()
+        ended = ", ".join(sorted(task.get_name() for task in done))
+        log.error("a task ended without being asked to; the process stops", tasks=ended)
+        for task in done:
+            if not task.cancelled() and task.exception() is None:
+                raise TaskDied(f"ended early: {ended}")
+
+
+async def _drain(running: Sequence[asyncio.Task[None]], drain_seconds: float) -> None:
+    if not running:
+        return
+    _, late = await asyncio.wait(running, timeout=drain_seconds)
+    for task in late:
+        log.error("a task did not drain in time and is cancelled", seconds=drain_seconds)
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
+def _raise_failure(running: Sequence[asyncio.Task[None]], serving: asyncio.Task[None]) -> None:
+    for task in [*running, serving]:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Run a service's main coroutine on the fastest event loop that the platform has."""
+    if sys.platform == "win32":
+        asyncio.run(main)
+    else:
+        uvloop.run(main)
+
+
+async def every(seconds: float, step: Callable[[], Awaitable[bool]], stop: asyncio.Event) -> None:
+    """Call `step` until stop is set: again at once while it answers True (there was work), else after `seconds`."""
+    while not stop.is_set():
+        if not await step():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), seconds)

@@ -1,0 +1,203 @@
+"""Small values for tests of the notifier: a change of grade, a person, settings, and its parts joined on a database."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any, Literal
+
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.notifier.channels.ports import Channel
+from services.notifier.core.routing import at_level
+from services.notifier.deliver import Deliver
+from services.notifier.metrics import NotifierMetrics
+from services.notifier.raise_alert import RaiseAlert
+from services.notifier.settings import NotifierSettings
+from services.notifier.store.alerts import AlertStore
+from services.notifier.store.deliveries import Deliveries
+from services.notifier.store.directory import Directory
+from services.notifier.store.reading import AlertReader, Filters
+from services.notifier.store.rows import StaffRow
+from shared.alerts import Alert, ChannelName
+from shared.bus.ports import PartitionBatch, Record, TopicPartition
+from shared.clock import Clock
+from shared.db.positions import Positions
+from shared.grade_message import write_grade_change
+from shared.grades import GradeChanged, GradeCode, Measure, PolicyRef, Reason, RiskGrade, Trigger
+from shared.metrics import ServiceMetrics
+from shared.policy import Policy, Role, default_policies
+
+NOW = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
+COUNTY, TOWNSHIP, VILLAGE = "990100000000", "990100101000", "990100101201"
+OTHER_VILLAGE, OTHER_TOWNSHIP = "990100102201", "990100102000"
+PROVINCE = "990000000000"
+SECRET = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldY"
+PARTITION = TopicPartition("household.grade-changes.v1", 0)
+DIVISIONS = {
+    PROVINCE: "虚拟省",
+    COUNTY: "示范县",
+    TOWNSHIP: "一号乡",
+    VILLAGE: "某村",
+    OTHER_TOWNSHIP: "二号乡",
+    OTHER_VILLAGE: "别村",
+}
+
+
+def policy() -> Policy:
+    """The policy that comes with the program."""
+    return default_policies().on(NOW.date())
+
+
+def make_change(
+    new: GradeCode = "red",
+    old: GradeCode | None = "green",
+    *,
+    version: int = 1,
+    household_id: str = "H-1024",
+    alias: str | None = None,
+    division: str = VILLAGE,
+    causes: Sequence[str] = ("illness",),
+    kind: Literal["event", "timer", "replay"] = "event",
+    decided_at: datetime = NOW,
+) -> GradeChanged:
+    """A change of grade; only what matters is named."""
+    return GradeChanged(
+        id=f"{household_id}:{version}",
+        household_id=household_id,
+        alias=alias,
+        division=division,
+        version=version,
+        old=old,
+        new=new,
+        on_day=date(2026, 3, 2),
+        decided_at=decided_at,
+        trigger=Trigger(kind=kind),
+        reasons=(Reason(code="RIGID", text_zh="自付60,000元,超过限额", text_en="paid 60,000 yuan itself"),)
+        if RiskGrade.from_code(new) > RiskGrade.GREEN
+        else (),
+        causes=tuple(causes),
+        measures=(Measure(code="treat_first", cause="illness", text_zh="先诊疗后付费", text_en="treat first"),),
+        policy=PolicyRef(name="national", version="1", hash="0"),
+    )
+
+
+def make_person(
+    staff_id: str,
+    role: Role = "cadre",
+    division: str = VILLAGE,
+    *,
+    email: str | None = "",
+    webhook_url: str | None = None,
+    password_hash: str | None = None,
+    active: bool = True,
+) -> StaffRow:
+    """A person; an address <staff_id>@staff.example unless another, or None, is given."""
+    return StaffRow(
+        staff_id=staff_id,
+        name=f"张{staff_id}",
+        role=role,
+        division=division,
+        email=f"{staff_id}@staff.example" if email == "" else email,
+        webhook_url=webhook_url,
+        webhook_secret=SECRET if webhook_url else None,
+        webhook_disabled_at=None,
+        password_hash=password_hash,
+        active=active,
+    )
+
+
+def make_settings(**values: Any) -> NotifierSettings:
+    """Settings that reach nothing but the loopback."""
+    defaults: dict[str, Any] = {
+        "database_url": SecretStr("postgresql://nobody@127.0.0.1/none"),
+        "kafka_bootstrap_servers": "127.0.0.1:1",
+        "webhook_allow_private": True,
+        "public_url": "http://console.test",
+        "poll_seconds": 0.02,
+    }
+    return NotifierSettings(**(defaults | values))
+
+
+@dataclass
+class Parts:
+    """The notifier's parts on one database."""
+
+    engine: AsyncEngine
+    clock: Clock
+    settings: NotifierSettings = field(default_factory=make_settings)
+    group: str = "notifier-test"
+
+    def __post_init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.metrics = NotifierMetrics(ServiceMetrics("notifier", self.registry))
+        self.deliveries = Deliveries(self.engine)
+        self.directory = Directory(self.engine)
+        self.reader = AlertReader(self.engine)
+        self.offsets = itertools.count()
+        self.woken = 0
+        self.handler = self.new_handler("one")
+
+    def new_handler(self, owner: str, group: str | None = None) -> RaiseAlert:
+        def woken() -> None:
+            self.woken += 1
+
+        return RaiseAlert(
+            AlertStore(self.engine, Positions(self.engine, group or self.group, owner)),
+            default_policies(),
+            self.clock,
+            self.metrics,
+            public_url=self.settings.public_url,
+            on_deliveries=woken,
+        )
+
+    async def people(self, *people: StaffRow) -> None:
+        await self.directory.save_divisions(DIVISIONS)
+        if people:
+            await self.directory.save_staff(people)
+
+    async def take(self, *changes: GradeChanged, handler: RaiseAlert | None = None) -> None:
+        """Hand a batch of changes to a handler that has just claimed the partition."""
+        handler = handler or self.handler
+        claim = await handler.claim(PARTITION)
+        await handler.handle(PartitionBatch(PARTITION, claim, [self.record(change) for change in changes]))
+
+    def record(self, change: GradeChanged) -> Record:
+        return Record(next(self.offsets), change.household_id.encode(), write_grade_change(change), 0)
+
+    async def alerts(self, **filters: Any) -> list[Alert]:
+        return await self.reader.page("", Filters(**filters), None, 200)
+
+    async def alert(self) -> Alert:
+        """The only alert."""
+        (alert,) = await self.alerts()
+        return alert
+
+    def lane(self, channel: Channel, worker: str = "worker-1") -> Deliver:
+        return Deliver(channel, self.deliveries, self.clock, self.metrics, self.settings, worker, spread=lambda: 0.0)
+
+    def metric(self, name: str, **labels: str) -> float:
+        return self.registry.get_sample_value(f"shouwang_notifier_{name}", labels) or 0.0
+
+
+async def deliver_all(lane: Deliver) -> int:
+    """Send what is due now and wait for the outcomes; return how many sends were begun."""
+    begun = 0
+    while started := await lane.start_due():
+        begun += started
+        await lane.finish(30)
+    return begun
+
+
+def statuses(alert: Alert) -> dict[tuple[str, ChannelName], str]:
+    """Delivery status by person and channel, of the latest revision."""
+    return {
+        (line.recipient, line.channel): str(line.status) for line in alert.deliveries if line.revision == alert.revision
+    }
+
+
+def at(division: str, digits: int) -> str:
+    """An ancestor's code."""
+    return at_level(division, digits)

@@ -1,0 +1,67 @@
+"""A real SMTP server that keeps what it gets and refuses what it is told to refuse."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+
+@dataclass
+class SmtpReceiver:
+    """refuse_recipient: replies per address, such as "550 no such user". data_replies: replies to the next mails."""
+
+    port: int = 0
+    mails: list[EmailMessage] = field(default_factory=list)
+    refuse_recipient: dict[str, str] = field(default_factory=dict)
+    data_replies: list[str] = field(default_factory=list)
+    cut_after_data: int = 0
+    connections: int = 0
+    delay_seconds: float = 0.0
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, rcpt_options: list[str]
+    ) -> str:
+        if address in self.refuse_recipient:
+            return self.refuse_recipient[address]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        await asyncio.sleep(self.delay_seconds)
+        if self.data_replies:
+            return self.data_replies.pop(0)
+        mail = message_from_bytes(bytes(envelope.content or b""), policy=default)
+        assert isinstance(mail, EmailMessage)
+        self.mails.append(mail)
+        if self.cut_after_data:
+            self.cut_after_data -= 1
+            assert server.transport is not None
+            server.transport.abort()
+        return f"250 2.0.0 queued as {len(self.mails)}"
+
+    def to(self, address: str) -> list[EmailMessage]:
+        """The mails that went to one address."""
+        return [mail for mail in self.mails if re.search(re.escape(address), str(mail["To"]))]
+
+
+@asynccontextmanager
+async def smtp_receiver() -> AsyncIterator[SmtpReceiver]:
+    """Run a receiver on a free port of the loopback."""
+    receiver = SmtpReceiver()
+
+    def connected() -> SMTP:
+        receiver.connections += 1
+        return SMTP(receiver, hostname="relay.test", enable_SMTPUTF8=False, timeout=30)
+
+    server = await asyncio.get_running_loop().create_server(connected, "127.0.0.1", 0)
+    receiver.port = server.sockets[0].getsockname()[1]
+    try:
+        yield receiver
+    finally:
+        server.close()

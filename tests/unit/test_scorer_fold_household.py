@@ -1,0 +1,71 @@
+"""A household's events of one batch, put into rows and messages."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+from services.scorer.core.state_codec import decode
+from services.scorer.fold_household import fold_household, tick_household
+from services.scorer.read_record import ReceivedEvent, read_record
+from shared.bus.ports import Record
+from shared.events.envelope import EventMessage
+from shared.policy import default_policies
+from tests.messages import enrolment, make_message
+
+NOW = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
+POLICIES = default_policies()
+
+
+def received(message: EventMessage) -> ReceivedEvent:
+    read = read_record(Record(0, message.subject.encode(), message.to_bytes(), 0))
+    assert isinstance(read, ReceivedEvent)
+    return read
+
+
+def impossible() -> ReceivedEvent:
+    """An event on the last day of the calendar: no timer can be set after it."""
+    cost = received(make_message("edu.cost", id="last"))
+    return replace(cost, event=replace(cost.event, occurred_on=date.max, recorded_on=date.max))
+
+
+def test_a_step_that_fails_parks_the_household_as_it_was_and_keeps_its_events() -> None:
+    events = [received(enrolment()), received(make_message("edu.cost", data={"self_pay_yuan": 30000}))]
+    outcome = fold_household(None, [events[0], impossible(), events[1]], None, NOW, POLICIES)
+    assert outcome.state.status == outcome.label == "parked"
+    assert outcome.newly_parked
+    assert outcome.state.parked_reason is not None
+    assert "last" in outcome.state.parked_reason
+    assert outcome.state.grade == 0
+    assert [row.household_seq for row in outcome.ledger] == [1, 2, 3]
+    assert [change.new for change in outcome.changes] == ["green"]
+
+
+def test_a_parked_household_keeps_taking_events_into_its_ledger_without_judging_them() -> None:
+    parked = fold_household(None, [received(enrolment()), impossible()], None, NOW, POLICIES).state
+    later = fold_household(parked, [received(make_message("edu.cost"))], None, NOW, POLICIES)
+    assert later.state.body == parked.body
+    assert (later.state.status, later.newly_parked) == ("parked", False)
+    assert later.state.household_seq == parked.household_seq + 1
+
+
+def test_time_alone_turns_a_lasting_breach_red() -> None:
+    dropout = make_message("edu.dropout")
+    stored = fold_household(None, [received(enrolment()), received(dropout)], None, NOW, POLICIES).state
+    assert stored.next_due_on is not None
+    outcome = tick_household(stored, date(2026, 3, 17), None, NOW, POLICIES)
+    assert [(change.old, change.new, change.trigger.kind) for change in outcome.changes] == [("orange", "red", "timer")]
+    assert decode(outcome.state.body).clock_on == date(2026, 3, 17)
+    assert outcome.ledger == []
+
+
+def test_a_household_moves_with_its_register_entry() -> None:
+    stored = fold_household(None, [received(enrolment())], None, NOW, POLICIES).state
+    moved = make_message("registry.moved", data={"division": "990100102205"})
+    assert fold_household(stored, [received(moved)], None, NOW, POLICIES).state.division == "990100102205"
+
+
+def test_the_first_event_of_an_unknown_household_opens_a_clue_and_the_second_does_not() -> None:
+    first = fold_household(None, [received(make_message("edu.cost"))], None, NOW, POLICIES)
+    assert first.opened_clue
+    second = fold_household(first.state, [received(make_message("edu.cost"))], None, NOW, POLICIES)
+    assert not second.opened_clue
+    assert (second.label, second.state.grade) == ("waiting", None)
