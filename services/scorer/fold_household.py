@@ -12,6 +12,7 @@ from services.scorer.core.state_codec import decode, encode
 from services.scorer.grade_change import Household, Occasion, grade_change
 from services.scorer.read_record import ReceivedEvent
 from services.scorer.store import LedgerRow, StateRow, TransitionRow
+from shared.events.catalogue import EVENT_TYPES
 from shared.events.household_event import HouseholdEvent
 from shared.grades import GradeChanged, RiskGrade
 from shared.logs import get_logger
@@ -94,6 +95,7 @@ class _Work:
         self._row = stored
         self._state = _state_of(stored, history, policies)
         self._was_known = stored.household_seq > 0
+        self._is_area = stored.status == "area" or (first is not None and not self._was_known and _of_area(first))
         self._was_enrolled = self._state.enrolled
         self._parked = stored.parked_reason
         self._division = stored.division
@@ -141,7 +143,7 @@ class _Work:
             parked_reason=self._parked,
             body=encode(state),
         )
-        made.label = "applied" if made.state.status in ("enrolled", "closed") else made.state.status
+        made.label = made.state.status if made.state.status in ("waiting", "parked") else "applied"
         made.opened_clue = made.state.status == "waiting" and not self._was_known
         made.closed_clue = state.enrolled and not self._was_enrolled and self._was_known
         return made
@@ -238,7 +240,13 @@ class _Work:
             return "parked"
         if self._state.closed:
             return "closed"
-        return "enrolled" if self._state.enrolled else "waiting"
+        if self._state.enrolled:
+            return "enrolled"
+        return "area" if self._is_area else "waiting"
+
+
+def _of_area(received: ReceivedEvent) -> bool:
+    return EVENT_TYPES[received.event.type].area_event
 
 
 def _check_writable(state: HouseholdState) -> None:

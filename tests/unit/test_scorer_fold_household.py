@@ -69,3 +69,12 @@ def test_the_first_event_of_an_unknown_household_opens_a_clue_and_the_second_doe
     second = fold_household(first.state, [received(make_message("edu.cost"))], None, NOW, POLICIES)
     assert not second.opened_clue
     assert (second.label, second.state.grade) == ("waiting", None)
+
+
+def test_an_area_event_is_kept_under_its_division_and_is_no_clue() -> None:
+    forecast = make_message("hazard.forecast", "990100101201", {"stage": "action", "hazard": "flood"})
+    outcome = fold_household(None, [received(forecast)], None, NOW, POLICIES)
+    assert (outcome.state.status, outcome.label, outcome.opened_clue) == ("area", "applied", False)
+    assert [row.household_seq for row in outcome.ledger] == [1]
+    later = fold_household(outcome.state, [received(forecast)], None, NOW, POLICIES)
+    assert (later.state.status, later.state.grade) == ("area", None)

@@ -49,8 +49,9 @@ event_ledger = Table(
     UniqueConstraint("household_id", "household_seq"),
 )
 
-# One row per household that any event named. status: waiting (nobody enrolled it), enrolled, closed, or parked (its
-# history cannot be folded; parked_reason says why and the grade is the last good one).
+# One row per household that any event named. status: waiting (nobody enrolled it), enrolled, closed, parked (its
+# history cannot be folded; parked_reason says why and the grade is the last good one), or area (not a household but a
+# division, under whose code area events are kept in their order).
 # body: the folded state, opaque to SQL. version: number of grade changes so far. topic_partition: the partition of
 # household.events.v1 that holds the household; the owner of that partition is the only writer of the row.
 household_state = Table(
@@ -68,7 +69,7 @@ household_state = Table(
     Column("parked_reason", Text),
     Column("body", LargeBinary, nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    CheckConstraint("status in ('waiting', 'enrolled', 'closed', 'parked')", name="status"),
+    CheckConstraint("status in ('waiting', 'enrolled', 'closed', 'parked', 'area')", name="status"),
     CheckConstraint("grade between 0 and 4", name="grade"),
     Index(
         "ix_household_state_due",

@@ -97,7 +97,7 @@ def upgrade() -> None:
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint(
-            "status in ('waiting', 'enrolled', 'closed', 'parked')", name=op.f("ck_household_state_status")
+            "status in ('waiting', 'enrolled', 'closed', 'parked', 'area')", name=op.f("ck_household_state_status")
         ),
         sa.CheckConstraint("grade between 0 and 4", name=op.f("ck_household_state_grade")),
         sa.PrimaryKeyConstraint("household_id", name=op.f("pk_household_state")),
