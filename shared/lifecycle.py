@@ -45,8 +45,6 @@ def http_server(app: object, host: str, port: int) -> uvicorn.Server:
         date_header=True,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=5,
-        h11_max_incomplete_event_size=16 * 1024,
-        limit_concurrency=1_000,
     )
     return _QuietServer(config)
 
@@ -104,10 +102,15 @@ def _raise_failure(running: Sequence[asyncio.Task[None]], serving: asyncio.Task[
 
 def run(main: Coroutine[Any, Any, None]) -> None:
     """Run a service's main coroutine on the fastest event loop that the platform has."""
-    if sys.platform == "win32":
-        asyncio.run(main)
-    else:
-        uvloop.run(main)
+    try:
+        if sys.platform == "win32":
+            asyncio.run(main)
+        else:
+            uvloop.run(main)
+    except Exception:
+        # As one line of the log, and not as a traceback that a terminal would decorate with values.
+        log.exception("the service ends with a fault of its own")
+        raise SystemExit(1) from None
 
 
 async def every(seconds: float, step: Callable[[], Awaitable[bool]], stop: asyncio.Event) -> None:

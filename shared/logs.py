@@ -6,11 +6,13 @@
 import logging
 import re
 import sys
+import time
 from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
 
+SPARING_SECONDS = 10.0
 _FORBIDDEN_FIELDS = frozenset(
     {"name", "phone", "payload", "body", "data", "address", "password", "secret", "token", "key", "email"}
 )
@@ -28,6 +30,28 @@ def redact(_logger: object, _method: str, entry: MutableMapping[str, Any]) -> Mu
     return entry
 
 
+class Sparing(logging.Filter):
+    """Lets each text of a talkative library through at most once in ten seconds.
+
+    While Kafka is away aiokafka repeats itself many times a second, on every connection.
+    """
+
+    def __init__(self, library: str) -> None:
+        super().__init__()
+        self._library = library
+        self._told_at: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether the record is to be written."""
+        if record.name.partition(".")[0] != self._library:
+            return True
+        key, now = (record.name, str(record.msg)), time.monotonic()
+        if now - self._told_at.get(key, -SPARING_SECONDS) < SPARING_SECONDS:
+            return False
+        self._told_at[key] = now
+        return True
+
+
 def configure_logs(service: str, level: str = "INFO") -> None:
     """Send structlog's and the standard library's records to stdout as JSON, marked with the service's name."""
     shared_steps: list[structlog.types.Processor] = [
@@ -42,6 +66,7 @@ def configure_logs(service: str, level: str = "INFO") -> None:
         redact,
     ]
     handler = logging.StreamHandler(sys.stdout)
+    handler.addFilter(Sparing("aiokafka"))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared_steps,

@@ -5,22 +5,11 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-from shared.events.envelope import EventMessage, SourceClass, wire_type
+from shared.events.envelope import EventMessage, wire_type
+from shared.events.household_event import SourceClass
+from tests.factories import make_household
 
 _numbers = count(1)
-BASELINE: Mapping[str, Any] = {
-    "as_of": "2025-09-30",
-    "members": 4,
-    "labour_full": 2,
-    "labour_weak": 0,
-    "wage": 40000,
-    "operating_net": 8000,
-    "property": 1000,
-    "transfer": 3000,
-    "assistance": 0,
-    "elements": {"economic": 2, "cultural": 2, "psychological": 2, "social": 2},
-    "guarantees": {},
-}
 
 
 def make_message(
@@ -59,6 +48,5 @@ def enrolment(
     household_id: str = "H1", *, at: datetime = datetime(2026, 1, 1, 1, 0, tzinfo=UTC), **changes: Any
 ) -> EventMessage:
     """Make the enrolment of an ordinary lifted household that stands at green."""
-    baseline = {**BASELINE, **changes.pop("baseline", {})}
-    register = {"type": "lifted", "monitored": False, "enrolled_on": "2026-01-01", "baseline": baseline, **changes}
-    return make_message("registry.enrolled", household_id, register, at=at)
+    baseline = changes.pop("baseline", {})
+    return make_message("registry.enrolled", household_id, make_household(baseline, **changes), at=at)

@@ -56,13 +56,15 @@ async def put_on_log(publisher: KafkaPublisher, messages: Sequence[EventMessage]
 
 
 @asynccontextmanager
-async def running_scorer(platform: Platform, clock: Clock) -> AsyncIterator[CollectorRegistry]:
+async def running_scorer(
+    platform: Platform, clock: Clock, *, midnight_grace_seconds: float = 0
+) -> AsyncIterator[CollectorRegistry]:
     """A scorer in this process: its real tasks, without its HTTP server."""
     settings = ScorerSettings(
         database_url=SecretStr(platform.database_url),
         kafka_bootstrap_servers=platform.kafka,
         kafka_topic_prefix=platform.topic_prefix,
-        midnight_grace_seconds=0,
+        midnight_grace_seconds=midnight_grace_seconds,
     )
     registry, stop = CollectorRegistry(), asyncio.Event()
     async with scorer(settings, clock, registry) as parts:

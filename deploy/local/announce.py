@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,11 +24,19 @@ class RunAddresses:
     api_key: str
     console_user: str
     console_password: str
+    mail_file: str
+    webhook_file: str
 
 
 def write_run_file(file: Path, addresses: RunAddresses) -> None:
     """Write run.json whole, readable by us alone."""
     write_private(file, json.dumps(asdict(addresses), indent=2) + "\n")
+
+
+def write_environment(file: Path, environment: Mapping[str, str]) -> None:
+    """Write the services' settings of this run as a shell file, for their commands at another prompt."""
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in sorted(environment.items())]
+    write_private(file, "".join(lines))
 
 
 def announce(directory: Path, addresses: RunAddresses, seconds: float) -> None:
@@ -45,14 +54,15 @@ Shouwang is ready ({seconds:.1f} s).
   Kafka       {addresses.kafka_bootstrap_servers}
   PostgreSQL  {addresses.database_url}
   API key     {addresses.api_key}
-  mails       {directory / "mail.jsonl"}
-  webhooks    {directory / "webhooks.jsonl"}
+  mails       {addresses.mail_file}
+  webhooks    {addresses.webhook_file}
   logs        {directory / "logs"}
 
 A red alert for the new household {household_id} (a mail and a webhook follow within seconds):
 
 {curl_line(addresses, events)}
 
+For the services' commands at another prompt:  . {directory / "environment.sh"}
 Ctrl-C stops everything; the next `make run` finds its data again.
 """,
         flush=True,

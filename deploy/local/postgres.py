@@ -35,7 +35,7 @@ SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
     "password_encryption": "scram-sha-256",
-    "shared_buffers": "128MB",
+    "shared_buffers": "64MB",
     "max_connections": "100",
     # Rare checkpoints: a page's first change after one costs its full image in the log. No wal_compression: this
     # build has only pglz, which makes writes several times dearer.

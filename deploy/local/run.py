@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 
-from deploy.local.announce import RunAddresses, announce, write_run_file
+from deploy.local.announce import RunAddresses, announce, write_environment, write_run_file
 from deploy.local.children import Command, InUse
 from deploy.local.first_setup import FirstSetup
 from deploy.local.java import NoJava
@@ -177,6 +177,10 @@ class LocalRun:
         servers = self._servers()
         return {**os.environ, **told, **servers}
 
+    def told_environment(self) -> dict[str, str]:
+        """What of the services' environment is this run's own."""
+        return {name: value for name, value in self.service_environment().items() if os.environ.get(name) != value}
+
     def _servers(self) -> dict[str, str]:
         """Addresses of Kafka and PostgreSQL, as far as they are known yet."""
         known: dict[str, str] = {}
@@ -207,6 +211,8 @@ class LocalRun:
             api_key=self.secrets.api_key,
             console_user=self.setup.duty_officer,
             console_password=self.secrets.console_password,
+            mail_file=str(self.directory / "mail.jsonl"),
+            webhook_file=str(self.directory / "webhooks.jsonl"),
         )
 
 
@@ -228,6 +234,7 @@ async def run(settings: RunSettings, command: ServiceCommand = service_command) 
     run_file = settings.directory / "run.json"
 
     def when_ready() -> None:
+        write_environment(settings.directory / "environment.sh", this.told_environment())
         write_run_file(run_file, this.addresses())
         announce(settings.directory, this.addresses(), supervisor.seconds_running)
 

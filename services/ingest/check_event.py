@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
 
 from shared.access import AccessKey, Scopes
-from shared.clock import to_rfc3339
+from shared.clock import day_of, to_rfc3339
 from shared.codec import JsonFraction, pointer
 from shared.errors import Fault, RefusedRequest
 from shared.events.catalogue import EVENT_TYPES, EventType, refused_from_self
@@ -20,6 +20,8 @@ from shared.events.schemas import SET_BY_INGEST
 # More would help nobody to mend a document, and would let a small request have a large answer.
 MAX_FAULTS = 20
 MAX_AHEAD = timedelta(days=1)
+# Days of the past by their nature: a year mistyped into the future would silence the household until then.
+_DAYS_THAT_HAVE_COME = (("baseline", "as_of"), ("enrolled_on",), ("monitored_on",))
 _TYPES: Mapping[str, EventType] = {wire_type(name): event_type for name, event_type in EVENT_TYPES.items()}
 # W3C Trace Context: version 255 and ids of zeros only are not valid.
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -35,7 +37,7 @@ def check_event(document: object, key: AccessKey, now: datetime) -> EventMessage
     event_type = _TYPES.get(event.type)
     if event_type is None:
         raise _unknown_type()
-    faults = [*_payload_faults(event_type, event.data), *_faults_together(event_type, event)]
+    faults = [*_payload_faults(event_type, event.data), *_faults_together(event_type, event, day_of(now + MAX_AHEAD))]
     if faults:
         raise _invalid(faults)
     if event.time - now > MAX_AHEAD:
@@ -89,13 +91,27 @@ def _fractions(value: object, path: str = "/data") -> Iterator[str]:
             yield from _fractions(inner, path + pointer(index))
 
 
-def _faults_together(event_type: EventType, event: EventMessage) -> Iterator[Fault]:
+def _faults_together(event_type: EventType, event: EventMessage, latest: date) -> Iterator[Fault]:
     if event.sourceclass is SourceClass.SELF and refused_from_self(event_type.type):
         yield Fault("/sourceclass", "not_from_self", "a household cannot send this type about itself")
     if event.occurred_on < EARLIEST_DAY:
         yield Fault("/time", "too_early", f"time may not lie before {EARLIEST_DAY.isoformat()}")
+    for path in _DAYS_THAT_HAVE_COME:
+        day = _day_at(event.data, path)
+        if day is not None and not EARLIEST_DAY <= day <= latest:
+            yield Fault(pointer("data", *path), "day_out_of_range", f"give a day from {EARLIEST_DAY} to {latest}")
     if event_type.area_event and event.subject != event.division:
         yield Fault("/subject", "not_the_division", "this type is about a division: give the same code as in division")
+
+
+def _day_at(payload: Mapping[str, Any], path: Sequence[str]) -> date | None:
+    found: Any = payload
+    for step in path:
+        found = found.get(step) if isinstance(found, dict) else None
+    try:
+        return date.fromisoformat(found) if isinstance(found, str) else None
+    except ValueError:
+        return None
 
 
 def _check_scopes(scopes: Scopes, event_type: EventType, event: EventMessage) -> None:
@@ -108,6 +124,8 @@ def _check_scopes(scopes: Scopes, event_type: EventType, event: EventMessage) ->
         raise RefusedRequest("forbidden", f"the key's division scope is {scopes.division}; this lies outside it")
     if not scopes.may_write(event_type.type):
         raise RefusedRequest("forbidden", "the key's event type scope does not hold this type")
+    if not scopes.may_send_as(event.source):
+        raise RefusedRequest("forbidden", "the key's source scope does not hold this source")
     if event.sourceclass not in scopes.sourceclasses:
         allowed = ", ".join(scopes.sourceclasses) or "none"
         raise RefusedRequest("forbidden", f"the key's sourceclass scope is: {allowed}")

@@ -37,6 +37,10 @@ def create(
     sourceclasses: Annotated[
         list[str] | None, typer.Option(help="As whom it may speak: department, survey, third_party, cadre, grid, self.")
     ] = None,
+    sources: Annotated[
+        list[str] | None,
+        typer.Option(help="Source URIs it may send under, or beginnings such as 'urn:dept:health:*' (default: all)."),
+    ] = None,
     read_alerts: Annotated[bool, typer.Option("--read-alerts", help="It may read alerts and households.")] = False,
     act_on_alerts: Annotated[
         bool, typer.Option("--act-on-alerts", help="It may acknowledge and close alerts.")
@@ -48,7 +52,14 @@ def create(
 
     Lists are given with commas or by repeating the option.
     """
-    scopes = _scopes(division, _several(types), _several(sourceclasses), read_alerts, act_on_alerts)
+    scopes = _scopes(
+        division,
+        _several(types),
+        _several(sourceclasses),
+        sources=_several(sources) or ("*",),
+        read_alerts=read_alerts,
+        act_on_alerts=act_on_alerts,
+    )
     now = SystemClock().now()
     expires_at = now + timedelta(days=expires_in_days) if expires_in_days else None
     key = _run(lambda keys: keys.create(name, scopes, expires_at=expires_at, actor=ACTOR))
@@ -80,7 +91,13 @@ def _several(given: list[str] | None) -> tuple[str, ...]:
 
 
 def _scopes(
-    division: str, types: tuple[str, ...], sourceclasses: tuple[str, ...], read_alerts: bool, act_on_alerts: bool
+    division: str,
+    types: tuple[str, ...],
+    sourceclasses: tuple[str, ...],
+    *,
+    sources: tuple[str, ...],
+    read_alerts: bool,
+    act_on_alerts: bool,
 ) -> Scopes:
     known = {ANY_TYPE, *EVENT_TYPES, *(f"{event_type.family}.*" for event_type in EVENT_TYPES.values())}
     if unknown := [name for name in types if name not in known]:
@@ -96,6 +113,7 @@ def _scopes(
                 "division": division,
                 "types": types,
                 "sourceclasses": sourceclasses,
+                "sources": sources,
                 "read_alerts": read_alerts,
                 "act_on_alerts": act_on_alerts,
             }

@@ -17,7 +17,11 @@ from shared.lifecycle import run_service
 from shared.logs import configure_logs
 from shared.settings import load_settings
 
-cli = typer.Typer(help="Takes household events over HTTP and puts them on the log.", no_args_is_help=True)
+cli = typer.Typer(
+    help="Takes household events over HTTP and puts them on the log.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
 cli.add_typer(keys.commands, name="keys")
 add_common_commands(cli)
 

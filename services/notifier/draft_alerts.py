@@ -15,7 +15,7 @@ from services.notifier.store.rows import AlertRow, DeliveryRow, MessageRow, Regi
 from shared.alerts import AlertStatus, DeliveryStatus, SendReason, StepKind
 from shared.clock import day_of
 from shared.grades import GradeChanged
-from shared.policy import PolicyBook
+from shared.policy import Policies, Policy
 
 SEND_REASONS: Mapping[Why, SendReason] = {
     Why.OPENED_WORSE: SendReason.OPENED,
@@ -37,11 +37,15 @@ STEPS: Mapping[Why, StepKind] = {
 class Surroundings:
     """What decisions of one batch are made with."""
 
-    policies: PolicyBook
+    policies: Policies
     register: Register
     told: Mapping[str, Sequence[Told]]
     public_url: str
     now: datetime
+
+    def policy_of(self, division: str) -> Policy:
+        """The policy that is in force in a division now; it may say other words and deadlines than its neighbour's."""
+        return self.policies.for_division(division).on(day_of(self.now))
 
 
 @dataclass(slots=True)
@@ -62,7 +66,7 @@ class Drafts:
     def take(self, change: GradeChanged) -> None:
         """Decide one change and draft what follows from it."""
         alert = self.alerts.get(change.household_id)
-        policy = self.surroundings.policies.on(day_of(self.surroundings.now))
+        policy = self.surroundings.policy_of(change.division)
         decision = decide(
             change,
             None if alert is None else alert.under_way,
@@ -123,7 +127,7 @@ class Drafts:
 
     def _timed(self, row: AlertRow) -> AlertRow:
         now = self.surroundings.now
-        due = deadlines(row.grade, self.surroundings.policies.on(day_of(now)), now)
+        due = deadlines(row.grade, self.surroundings.policy_of(row.division), now)
         return replace(
             row,
             acknowledge_by=due.acknowledge_by,
@@ -204,7 +208,7 @@ class Drafts:
             division=row.division,
             village=names.get(known, row.division),
             grade=row.grade,
-            look=self.surroundings.policies.on(day_of(now)).look(row.grade),
+            look=self.surroundings.policy_of(row.division).look(row.grade),
             reason=reason,
             revision=row.revision,
             opened_at=row.opened_at,

@@ -25,13 +25,17 @@ from shared.db.session import open_engine
 from shared.errors import TemporaryFailure
 from shared.lifecycle import http_server, run, run_service
 from shared.logs import configure_logs, get_logger
+from shared.policy import PolicyInvalid
 from shared.settings import load_settings
 
 Answer = TypeVar("Answer")
 CsvFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
 
 cli = typer.Typer(
-    help="Raise alerts, tell the staff who must act, serve the console.", no_args_is_help=True, add_completion=False
+    help="Raise alerts, tell the staff who must act, serve the console.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
 )
 divisions = typer.Typer(help="The register of divisions.", no_args_is_help=True)
 staff = typer.Typer(help="The people who are told, and who log in.", no_args_is_help=True)
@@ -172,6 +176,9 @@ async def _serve(settings: NotifierSettings) -> None:
     except TemporaryFailure as failure:
         log.error("the notifier cannot go on", reason=str(failure))
         raise SystemExit(1) from None
+    except PolicyInvalid as error:
+        log.error("the policy files cannot be used", faults=[str(fault) for fault in error.faults])
+        raise SystemExit(2) from None
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from shared.codec import MalformedJson
 from shared.grade_message import read_grade_change
 from shared.grades import GradeChanged
 from shared.logs import get_logger
-from shared.policy import PolicyBook
+from shared.policy import Policies
 
 log = get_logger(__name__)
 
@@ -25,7 +25,7 @@ class RaiseAlert:
     def __init__(
         self,
         store: AlertStore,
-        policies: PolicyBook,
+        policies: Policies,
         clock: Clock,
         metrics: NotifierMetrics,
         *,

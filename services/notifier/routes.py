@@ -21,6 +21,7 @@ from shared.events.envelope import HOUSEHOLD_ID_PATTERN, faults_of
 from shared.grades import GradeCode, RiskGrade
 
 BODY_LIMIT_BYTES = 16 * 1024
+LIST_PARAMETERS = frozenset({"household_id", "division", "grade", "status", "cursor", "limit"})
 
 
 def api_routes(callers: ApiCallers, reader: AlertReader, act: ActOnAlert) -> APIRouter:
@@ -31,13 +32,14 @@ def api_routes(callers: ApiCallers, reader: AlertReader, act: ActOnAlert) -> API
     async def list_alerts(
         request: Request,
         household_id: Annotated[str | None, Query(pattern=HOUSEHOLD_ID_PATTERN)] = None,
-        division: Annotated[str | None, Query(pattern=r"^\d{2,12}$", description="code, or its beginning")] = None,
+        division: Annotated[str | None, Query(pattern="^[0-9]{2,12}$", description="code, or its beginning")] = None,
         grade: GradeCode | None = None,
         status: AlertStatus | None = None,
         cursor: Annotated[str | None, Query(max_length=200, description="`next` of the page before")] = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
     ) -> AlertPage:
         caller = await callers.reader(request)
+        _refuse_unknown_parameters(request)
         filters = Filters(
             household_id=household_id,
             division=None if division is None else prefix_of(division) if len(division) == 12 else division,
@@ -59,6 +61,15 @@ def api_routes(callers: ApiCallers, reader: AlertReader, act: ActOnAlert) -> API
         return await _find(reader, caller, alert_id)
 
     return router
+
+
+def _refuse_unknown_parameters(request: Request) -> None:
+    """A misspelt filter must not answer with everything."""
+    unknown = [name for name in request.query_params if name not in LIST_PARAMETERS]
+    if unknown:
+        known = ", ".join(sorted(LIST_PARAMETERS))
+        fault = Fault("/query", "unknown_parameter", f"the parameters here are {known}")
+        raise RefusedRequest("invalid-request", fault.detail, faults=[fault])
 
 
 def write_cursor(last: Alert) -> str:

@@ -37,7 +37,7 @@ from shared.http.bearer import KeyCache
 from shared.http.health import Check, HttpMetrics
 from shared.lifecycle import Work
 from shared.metrics import ServiceMetrics
-from shared.policy import PolicyBook, default_policies, load_policy
+from shared.policy import Policies, load_policies
 from shared.topics import GRADE_CHANGES
 
 CONSUMER_GROUP = "shouwang-notifier"
@@ -57,7 +57,7 @@ async def notifier(settings: NotifierSettings, clock: Clock, registry: Collector
     name = settings.instance or f"{socket.gethostname()}-{os.getpid()}"
     metrics = ServiceMetrics("notifier", registry)
     notifier_metrics = NotifierMetrics(metrics)
-    policies = policy_book(settings)
+    policies = load_policies(settings.policies)
     newest = newest_revision()
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(settings, f"shouwang-notifier {name}"))
@@ -112,7 +112,7 @@ class Web:
 
     settings: NotifierSettings
     clock: Clock
-    policies: PolicyBook
+    policies: Policies
     keys: KeyCache
     passwords: Passwords
     metrics: NotifierMetrics
@@ -135,13 +135,6 @@ class Web:
             STATIC,
             https=self.settings.is_https,
         )
-
-
-def policy_book(settings: NotifierSettings) -> PolicyBook:
-    """Load the policy versions that the settings name. Raises PolicyInvalid."""
-    if settings.policies is None:
-        return default_policies()
-    return PolicyBook(load_policy(path) for path in sorted(settings.policies.glob("*.json")))
 
 
 async def open_channels(stack: AsyncExitStack, settings: NotifierSettings, clock: Clock) -> list[Channel]:

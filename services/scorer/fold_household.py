@@ -11,12 +11,13 @@ from services.scorer.core.household import Change, Folded, HouseholdState, advan
 from services.scorer.core.state_codec import decode, encode
 from services.scorer.grade_change import Household, Occasion, grade_change
 from services.scorer.read_record import ReceivedEvent
+from services.scorer.residence import division_from, stays_of
 from services.scorer.store import LedgerRow, StateRow, TransitionRow
 from shared.events.catalogue import EVENT_TYPES
 from shared.events.household_event import HouseholdEvent
 from shared.grades import GradeChanged, RiskGrade
 from shared.logs import get_logger
-from shared.policy import PolicyBook
+from shared.policy import Policies, PolicyBook
 
 log = get_logger(__name__)
 
@@ -54,7 +55,7 @@ def fold_household(
     events: Sequence[ReceivedEvent],
     history: Sequence[HouseholdEvent] | None,
     now: datetime,
-    policies: PolicyBook,
+    policies: Policies,
 ) -> Outcome:
     """Fold a household's new events, in order.
 
@@ -68,7 +69,7 @@ def fold_household(
 
 
 def tick_household(
-    stored: StateRow, today: date, history: Sequence[HouseholdEvent] | None, now: datetime, policies: PolicyBook
+    stored: StateRow, today: date, history: Sequence[HouseholdEvent] | None, now: datetime, policies: Policies
 ) -> Outcome:
     """Bring a household to 00:00 of today. Raises NeedsHistory as `fold_household` does."""
     work = _Work(stored, None, now, policies, history)
@@ -84,7 +85,7 @@ class _Work:
         stored: StateRow | None,
         first: ReceivedEvent | None,
         now: datetime,
-        policies: PolicyBook,
+        policies: Policies,
         history: Sequence[HouseholdEvent] | None,
     ) -> None:
         if stored is None:
@@ -123,7 +124,7 @@ class _Work:
     def tick(self, today: date) -> None:
         """Let time pass without an event."""
         with self._parking_at(None):
-            folded = advance(self._state, today, self._policies)
+            folded = advance(self._state, today, self._book)
             self._state = folded.state
             self._note_changes(folded.changes, None)
             _check_writable(self._state)
@@ -149,29 +150,40 @@ class _Work:
         return made
 
     def _fold(self, received: ReceivedEvent) -> date | None:
-        folded = fold(self._state, received.event, self._policies)
+        before, division = self._book, self._division
+        told = len(self._made.changes)
+        self._division = self._division_after(received)
+        folded = fold(self._state, received.event, self._book)
         if folded.needs_replay:
-            self._replay(received, folded)
+            self._replay(received, folded.recorded_on, "replay")
+        elif self._book is not before and self._state.enrolled:
+            # 00:00 of today was judged by the policy that was left; the day belongs to the one that is entered.
+            self._replay(received, folded.recorded_on, "event")
         else:
             self._state = folded.state
             self._note_changes(folded.changes, received)
             self._note_findings(folded, received)
-        self._follow_register(received)
+        if self._division != division and len(self._made.changes) == told:
+            self._note_move(folded, received)
         _check_writable(self._state)
         return folded.recorded_on
 
-    def _replay(self, received: ReceivedEvent, refused: Folded) -> None:
+    @property
+    def _book(self) -> PolicyBook:
+        return self._policies.for_division(self._division)
+
+    def _replay(self, received: ReceivedEvent, day: date | None, kind: Literal["event", "replay"]) -> None:
         if self._so_far is None:
             raise NeedsHistory
         before = self._state.grade
-        recorded_on = refused.recorded_on or received.event.recorded_on
-        event = replace(received.event, recorded_on=recorded_on)
-        folded = replay([*self._so_far, event], recorded_on, self._policies)
+        recorded_on = day or received.event.recorded_on
+        ledger = [*self._so_far, replace(received.event, recorded_on=recorded_on)]
+        folded = replay(ledger, recorded_on, self._policies.along(stays_of(ledger, self._division)))
         self._state = folded.state
         self._note_findings(folded, received)
         # What it went through on the way is history; where it stands now, compared with before, is news.
         if folded.decision is not None and folded.decision.grade != before:
-            self._note(before, folded.decision, _occasion("replay", received), received.identity)
+            self._note(before, folded.decision, _occasion(kind, received), received.identity)
 
     def _note_changes(self, changes: Sequence[Change], received: ReceivedEvent | None) -> None:
         for change in changes:
@@ -202,17 +214,18 @@ class _Work:
             )
         )
 
+    def _note_move(self, folded: Folded, received: ReceivedEvent) -> None:
+        """Tell of a move although the grade stays: who looks after the household is now somebody else."""
+        if folded.decision is not None:
+            self._note(self._state.grade, folded.decision, _occasion("event", received), received.identity)
+
     def _note_findings(self, folded: Folded, received: ReceivedEvent) -> None:
         self._made.findings.extend(
             (received.household_id, finding.code, received.identity) for finding in folded.findings
         )
 
-    def _follow_register(self, received: ReceivedEvent) -> None:
-        event = received.event
-        if event.type == "registry.enrolled":
-            self._division = received.division
-        elif event.type == "registry.moved":
-            self._division = str(event.payload["division"])
+    def _division_after(self, received: ReceivedEvent) -> str:
+        return division_from(received.event) or self._division
 
     @contextmanager
     def _parking_at(self, received: ReceivedEvent | None) -> Iterator[None]:
@@ -254,7 +267,7 @@ def _check_writable(state: HouseholdState) -> None:
     _ = state.next_due_on
 
 
-def _state_of(stored: StateRow, history: Sequence[HouseholdEvent] | None, policies: PolicyBook) -> HouseholdState:
+def _state_of(stored: StateRow, history: Sequence[HouseholdEvent] | None, policies: Policies) -> HouseholdState:
     """Read the stored state, or rebuild one that this release cannot read. Raises NeedsHistory."""
     try:
         return decode(stored.body)
@@ -262,7 +275,10 @@ def _state_of(stored: StateRow, history: Sequence[HouseholdEvent] | None, polici
         if history is None:
             raise NeedsHistory from None
         log.warning("a stored state is rebuilt from the ledger", household_id=stored.household_id)
-        return replay(history, history[-1].recorded_on, policies).state if history else new_household()
+        if not history:
+            return new_household()
+        book = policies.along(stays_of(history, stored.division))
+        return replay(history, history[-1].recorded_on, book).state
 
 
 def _occasion(kind: Literal["event", "replay"], received: ReceivedEvent) -> Occasion:

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from services.scorer.core.dimensions import dimensions
 from services.scorer.core.explain import measures, reasons
 from services.scorer.core.grade import Decision
-from shared.grades import GradeChanged, RiskGrade, Trigger
+from shared.grades import DimensionGrade, GradeChanged, RiskGrade, Trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,9 @@ def grade_change(
         causes=decision.causes,
         measures=measures(decision),
         figures=_figures(decision),
+        dimensions=tuple(
+            DimensionGrade(code=one.code, grade=one.grade.code, points=one.points) for one in dimensions(decision)
+        ),
         event_ids=decision.event_ids,
         imputed=decision.imputed,
         data_gaps=decision.data_gaps,

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 from prometheus_client import CollectorRegistry
 
+from services.scorer.explain_command import explain
 from services.scorer.grade_command import CasesRefused, area_lines, grade_lines
+from services.scorer.policy_command import commands as policy_commands
 from services.scorer.settings import ScorerSettings
 from services.scorer.wiring import scorer
 from shared.clock import SystemClock
@@ -23,8 +25,11 @@ cli = typer.Typer(
     help="Grade households: consume their events, keep each one's grade with its reasons.",
     no_args_is_help=True,
     add_completion=False,
+    pretty_exceptions_enable=False,
 )
 add_common_commands(cli)
+cli.command("explain")(explain)
+cli.add_typer(policy_commands, name="policy")
 log = get_logger(__name__)
 
 PolicyFile = Annotated[
@@ -78,3 +83,10 @@ async def _serve(settings: ScorerSettings) -> None:
     except TemporaryFailure as failure:
         log.error("the scorer cannot go on", reason=str(failure))
         raise SystemExit(1) from None
+    except PolicyInvalid as error:
+        log.error("the policy files cannot be used", faults=[str(fault) for fault in error.faults])
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    cli()

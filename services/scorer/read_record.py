@@ -6,7 +6,7 @@ record, and because a reader can be older than the writer: attributes and fields
 
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
@@ -28,6 +28,7 @@ REASONS = (
     "NOT_RECEIVED",
     "CONFLICTING_DUPLICATE",
 )
+MAX_AHEAD = timedelta(days=1)
 _SENT_BY_INGEST = {"recordedat", "keyid", "traceparent"}
 
 
@@ -63,8 +64,8 @@ class RefusedRecord:
     key_id: str | None = None
 
 
-def read_record(record: Record) -> ReceivedEvent | RefusedRecord:
-    """Read one record strictly; see REASONS for what can be wrong."""
+def read_record(record: Record, now: datetime) -> ReceivedEvent | RefusedRecord:
+    """Read one record strictly; see REASONS for what can be wrong. now: against a receipt that has not been yet."""
     if record.value is None:
         return RefusedRecord(record, "EMPTY_RECORD", "the record has no value")
     try:
@@ -74,7 +75,7 @@ def read_record(record: Record) -> ReceivedEvent | RefusedRecord:
     except ValidationError as error:
         return RefusedRecord(record, "NOT_AN_EVENT", _places(error))
     try:
-        _check(record, message)
+        _check(record, message, now)
     except InvalidMessage as error:
         return RefusedRecord(
             record, error.reason, error.detail, message.source, message.id, message.subject, message.keyid
@@ -82,13 +83,16 @@ def read_record(record: Record) -> ReceivedEvent | RefusedRecord:
     return _received(record, message)
 
 
-def _check(record: Record, message: EventMessage) -> None:
+def _check(record: Record, message: EventMessage, now: datetime) -> None:
     if record.key != message.subject.encode():
         raise InvalidMessage("WRONG_KEY", "the record's key is not the household_id; order cannot be kept")
     if message.recordedat is None:
         raise InvalidMessage("NOT_RECEIVED", "recordedat is missing: the record did not come through ingest")
     if message.recordedat.year < 2020:
         raise InvalidMessage("NOT_RECEIVED", "recordedat lies before this system")
+    if message.recordedat - now > MAX_AHEAD:
+        # Folded, it would put the household's clock ahead, and everything later would count from there.
+        raise InvalidMessage("NOT_RECEIVED", "recordedat lies in the future")
     known = EVENT_TYPES.get(message.event_type)
     if known is None:
         raise InvalidMessage("UNKNOWN_TYPE", "no such event type in this release")
@@ -117,6 +121,7 @@ def _received(record: Record, message: EventMessage) -> ReceivedEvent:
             payload=message.data,
             episode=message.episode or None,
             source=message.source,
+            division=message.division,
         ),
         payload=canonical_json(message.data),
     )

@@ -19,7 +19,7 @@ from shared.db.outbox import Message
 from shared.events.household_event import HouseholdEvent
 from shared.grade_message import write_grade_change
 from shared.logs import get_logger
-from shared.policy import PolicyBook
+from shared.policy import Policies
 from shared.topics import GRADE_CHANGES, GRADES
 
 log = get_logger(__name__)
@@ -44,7 +44,7 @@ class ScoreEvents:
     def __init__(
         self,
         store: ScorerStore,
-        policies: PolicyBook,
+        policies: Policies,
         clock: Clock,
         metrics: ScorerMetrics,
         *,
@@ -66,7 +66,7 @@ class ScoreEvents:
         """Apply a batch. Raises TemporaryFailure, LostOwnership."""
         started = time.perf_counter()
         now = self._clock.now()
-        read = [read_record(record) for record in batch.records]
+        read = [read_record(record, now) for record in batch.records]
         async with self._store.transaction(batch.partition) as tx:
             work = await _sort(tx, batch, read)
             outcomes = await self._fold(tx, work.fresh, now)

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.scorer.read_record import ReceivedEvent, RefusedRecord
@@ -15,6 +16,7 @@ from shared.bus.ports import Claim, TopicPartition
 from shared.db.outbox import Message, add_to_outbox
 from shared.db.positions import Positions
 from shared.db.session import transaction
+from shared.errors import TemporaryFailure
 from shared.events.household_event import HouseholdEvent, SourceClass
 
 
@@ -73,7 +75,7 @@ _DUE = text(
 )
 _HISTORY = text(
     """
-    SELECT household_id, source, event_id, type, source_class, episode, occurred_on, recorded_on, payload
+    SELECT household_id, source, event_id, type, source_class, episode, division, occurred_on, recorded_on, payload
     FROM event_ledger WHERE household_id = ANY(CAST(:ids AS text[])) ORDER BY household_id, household_seq
     """
 )
@@ -201,8 +203,12 @@ class ScorerTransaction:
         return found
 
     async def add_ledger(self, rows: Sequence[LedgerRow]) -> None:
-        """Append events to the ledger."""
-        await self._write(_ADD_LEDGER, _LEDGER_COLUMNS, [_ledger_values(row, self._partition) for row in rows])
+        """Append events to the ledger. Raises TemporaryFailure when another partition was first with an identity."""
+        try:
+            await self._write(_ADD_LEDGER, _LEDGER_COLUMNS, [_ledger_values(row, self._partition) for row in rows])
+        except IntegrityError as error:
+            # Another partition has just committed an event with an identity of this batch: tried again, it is known.
+            raise TemporaryFailure("an identity of the batch was taken meanwhile") from error
 
     async def put_states(self, rows: Sequence[StateRow]) -> None:
         """Insert or replace households."""
@@ -305,6 +311,7 @@ def _event(row: Any) -> HouseholdEvent:
         payload=json.loads(row.payload),
         episode=row.episode,
         source=row.source,
+        division=row.division,
     )
 
 

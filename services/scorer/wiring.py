@@ -24,7 +24,7 @@ from shared.db.positions import Positions
 from shared.db.session import open_engine
 from shared.lifecycle import Work
 from shared.metrics import ServiceMetrics
-from shared.policy import PolicyBook, default_policies, load_policy
+from shared.policy import Policies, load_policies
 from shared.topics import HOUSEHOLD_EVENTS
 
 CONSUMER_GROUP = "shouwang-scorer"
@@ -44,6 +44,7 @@ async def scorer(settings: ScorerSettings, clock: Clock, registry: CollectorRegi
     name = settings.instance or f"{socket.gethostname()}-{os.getpid()}"
     metrics = ServiceMetrics("scorer", registry)
     scorer_metrics = ScorerMetrics(metrics)
+    rules = policies(settings)
     newest = newest_revision()
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(settings, f"shouwang-scorer {name}"))
@@ -66,7 +67,7 @@ async def scorer(settings: ScorerSettings, clock: Clock, registry: CollectorRegi
         relay = OutboxRelay(Outbox(engine, publisher), scorer_metrics)
         handler = ScoreEvents(
             ScorerStore(engine, Positions(engine, CONSUMER_GROUP, name)),
-            policies(settings),
+            rules,
             clock,
             scorer_metrics,
             midnight_grace_seconds=settings.midnight_grace_seconds,
@@ -86,8 +87,6 @@ async def scorer(settings: ScorerSettings, clock: Clock, registry: CollectorRegi
         )
 
 
-def policies(settings: ScorerSettings) -> PolicyBook:
-    """Load the policy versions that the settings name. Raises PolicyInvalid."""
-    if settings.policies is None:
-        return default_policies()
-    return PolicyBook(load_policy(path) for path in sorted(settings.policies.glob("*.json")))
+def policies(settings: ScorerSettings) -> Policies:
+    """Load the policies of all jurisdictions that the settings name. Raises PolicyInvalid."""
+    return load_policies(settings.policies)

@@ -34,9 +34,14 @@ class GapInLog(RuntimeError):
 
 @dataclass(slots=True)
 class _Partition:
-    """What we know of one assigned partition. claim is None until the database has granted it."""
+    """What we know of one assigned partition.
+
+    claim: None until the database has granted it, and while the partition is held.
+    next_offset: the last that was known, for the lag.
+    """
 
     claim: Claim | None = None
+    next_offset: int | None = None
     failures: int = 0
     try_at: float = 0.0
     idle_work_at: float = 0.0
@@ -82,6 +87,7 @@ class ConsumerLoop:
             await self._claim_what_is_due()
             fetched = await self._consumer.fetch(self._max_records, self._wait_seconds)
             self._follow_assignment()
+            self._show()
             await self._hand_over(fetched)
             await self._use_idle_time(fetched)
             self._show()
@@ -117,6 +123,7 @@ class ConsumerLoop:
             self._hold(partition, state, failure)
         else:
             state.claim = claim
+            state.next_offset = claim.next_offset
 
     async def _hand_over(self, fetched: Mapping[TopicPartition, Sequence[Record]]) -> None:
         await asyncio.gather(*(self._apply(partition, records) for partition, records in fetched.items()))
@@ -138,6 +145,7 @@ class ConsumerLoop:
             self._hold(partition, state, failure)
         else:
             state.claim = Claim(claim.epoch, batch.next_offset)
+            state.next_offset = batch.next_offset
             state.failures = 0
             self._metrics.records.inc(len(fresh))
 
@@ -174,8 +182,8 @@ class ConsumerLoop:
         lag = 0
         for partition, state in self._partitions.items():
             end = self._consumer.end_offset(partition)
-            if end is not None and state.claim is not None:
-                lag += max(0, end - (state.claim.next_offset or 0))
+            if end is not None:
+                lag += max(0, end - (state.next_offset or 0))
         self._metrics.lag.set(lag)
 
     async def _commit_sometimes(self) -> None:

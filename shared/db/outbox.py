@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared.bus.ports import Publisher
 from shared.db.session import transaction
+from shared.errors import TemporaryFailure
 from shared.topics import ALL_TOPICS
 
 _TOPICS = {topic.name: topic for topic in ALL_TOPICS}
@@ -65,7 +66,13 @@ class Outbox:
             rows = [_Row(*row) for row in found]
             # Messages of one key go one after the other, those of different keys side by side.
             lanes = [list(lane) for _, lane in groupby(sorted(rows, key=_lane), key=_lane)]
-            await asyncio.gather(*(self._publish_lane(lane) for lane in lanes))
+            # A group, so that no lane goes on publishing after another has failed and the turn is over.
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for lane in lanes:
+                        group.create_task(self._publish_lane(lane))
+            except* TemporaryFailure as failures:
+                raise TemporaryFailure(f"{len(failures.exceptions)} messages wait for the log") from failures
             if rows:
                 await connection.execute(_REMOVE, {"ids": [row.outbox_id for row in rows]})
         return len(rows)

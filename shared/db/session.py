@@ -27,6 +27,8 @@ async def open_engine(settings: ServiceSettings, application: str) -> AsyncItera
         max_overflow=0,
         pool_timeout=5.0,
         pool_pre_ping=False,
+        # A statement's values are households' affairs; they belong in no log.
+        hide_parameters=True,
         connect_args={
             "timeout": 5.0,
             "command_timeout": settings.database_statement_timeout_seconds + 5.0,

@@ -32,7 +32,8 @@ class HouseholdEvent:
 
     type: without prefix and version, e.g. "health.major_illness"; occurred_on, recorded_on: Asia/Shanghai days.
     payload: decoded JSON object; episode: several reports of one thing share it (None or "" = none);
-    source: URI of the app or department. Identity is (source, event_id).
+    source: URI of the app or department; division: as the sender
+    gave it, "" = not known. Identity is (source, event_id).
     """
 
     event_id: str
@@ -43,6 +44,7 @@ class HouseholdEvent:
     payload: Mapping[str, object]
     episode: str | None = None
     source: str = ""
+    division: str = ""
 
     @property
     def identity(self) -> Identity:

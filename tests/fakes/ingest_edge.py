@@ -37,6 +37,9 @@ SCOPES: Mapping[str, Scopes] = {
     "all": Scopes(division="99", types=("*",), sourceclasses=tuple(SourceClass)),
     "own_reports": Scopes(division="99", types=("*",), sourceclasses=(SourceClass.SELF,)),
     "village": Scopes(division="990100101201", types=("health.*",), sourceclasses=(SourceClass.CADRE,)),
+    "one_source": Scopes(
+        division="99", types=("*",), sourceclasses=tuple(SourceClass), sources=("urn:app:village-notes", "urn:dept:a:*")
+    ),
     "reader": Scopes(division="99", read_alerts=True),
 }
 

@@ -28,7 +28,7 @@ from shared.db.positions import Positions
 from shared.grade_message import write_grade_change
 from shared.grades import GradeChanged, GradeCode, Measure, PolicyRef, Reason, RiskGrade, Trigger
 from shared.metrics import ServiceMetrics
-from shared.policy import Policy, Role, default_policies
+from shared.policy import Policy, Role, default_policies, load_policies
 
 NOW = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
 COUNTY, TOWNSHIP, VILLAGE = "990100000000", "990100101000", "990100101201"
@@ -133,6 +133,7 @@ class Parts:
     def __post_init__(self) -> None:
         self.registry = CollectorRegistry()
         self.metrics = NotifierMetrics(ServiceMetrics("notifier", self.registry))
+        self.policies = load_policies(self.settings.policies)
         self.deliveries = Deliveries(self.engine)
         self.directory = Directory(self.engine)
         self.reader = AlertReader(self.engine)
@@ -146,7 +147,7 @@ class Parts:
 
         return RaiseAlert(
             AlertStore(self.engine, Positions(self.engine, group or self.group, owner)),
-            default_policies(),
+            self.policies,
             self.clock,
             self.metrics,
             public_url=self.settings.public_url,

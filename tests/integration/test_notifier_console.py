@@ -3,6 +3,7 @@
 import re
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -25,7 +26,7 @@ from shared.db.tables.notifier import session
 from shared.http.bearer import KeyCache
 from shared.http.health import HttpMetrics
 from shared.metrics import ServiceMetrics
-from shared.policy import default_policies
+from shared.policy import load_policies
 from tests.fakes.notifier import (
     COUNTY,
     NOW,
@@ -41,6 +42,8 @@ from tests.fakes.notifier import (
 
 pytestmark = pytest.mark.integration
 PASSWORD = "correct horse battery"
+EXAMPLES = Path(__file__).parents[2] / "shared" / "policies" / "examples"
+THREE_COLOURS = "990300101201"
 SCRIPT = "<script>alert('x')</script>"
 
 
@@ -68,7 +71,7 @@ class House:
         web = Web(
             settings,
             clock,
-            default_policies(),
+            load_policies(settings.policies),
             self.keys,
             passwords,
             NotifierMetrics(metrics),
@@ -137,7 +140,16 @@ async def csrf_of(client):
 async def test_every_route_without_login_is_refused(house):
     """Each route of the app is visited without login; a new one that answers 200 fails here until it is listed."""
     alert_id = house.ids["H-2"]
-    open_to_all = {"/login", "/livez", "/readyz", "/metrics", "/problems", "/problems/{slug}", "/openapi.json"}
+    open_to_all = {
+        "/login",
+        "/livez",
+        "/readyz",
+        "/metrics",
+        "/problems",
+        "/problems/{slug}",
+        "/openapi.json",
+        "/static/grades.css",
+    }
     seen = 0
     async with house.client() as client:
         for path, methods in routes_of(house.app):
@@ -614,6 +626,7 @@ async def test_every_answer_carries_the_protecting_headers(house):
             await stranger.get("/v1/alerts"),
             await stranger.get("/nothing"),
             await stranger.get("/static/console.css"),
+            await stranger.get("/static/grades.css"),
             await client.get("/"),
             await client.get(f"/alerts/{house.ids['H-2']}"),
             await client.get("/alerts/none"),
@@ -632,6 +645,35 @@ async def test_every_answer_carries_the_protecting_headers(house):
 
 async def test_pages_fetch_nothing_from_other_hosts(house):
     async with house.log_in() as client:
-        for path in ("/", f"/alerts/{house.ids['H-2']}", "/static/console.css"):
+        for path in ("/", f"/alerts/{house.ids['H-2']}", "/static/console.css", "/static/grades.css"):
             page = (await client.get(path)).text
             assert not re.search(r"(?:src|href)=\"(?:https?:)?//|@import|url\(", page)
+
+
+# --- colours
+
+
+async def test_every_grade_on_a_page_has_its_colour_from_the_policy(house):
+    async with house.log_in("county-1") as client:
+        styles = (await client.get("/static/grades.css")).text
+        for path in ("/", f"/alerts/{house.ids['H-1']}"):
+            page = (await client.get(path)).text
+            shown = set(re.findall(r'class="[^"]*grade-([a-z]+) in-([a-z0-9-]+)"', page))
+            assert shown
+            assert all(f".in-{policy}.grade-{grade} {{" in styles for grade, policy in shown)
+            assert "style=" not in page
+
+
+async def test_a_county_with_three_colours_gets_its_own_words_colours_and_deadlines(engine, passwords, password_hash):
+    house = House(engine, SettableClock(NOW), make_settings(policies=EXAMPLES), passwords, password_hash)
+    await house.keys.refresh()
+    await house.fill()
+    away = make_change("orange", household_id="H-9", division=THREE_COLOURS)
+    await house.parts.take(away)
+    deadlines = {one.household_id: one.visit_by - one.opened_at for one in await house.parts.alerts()}
+    assert (deadlines["H-1"], deadlines["H-9"]) == (timedelta(days=3), timedelta(days=2))
+    async with house.log_in("duty") as client:
+        page, styles = (await client.get("/")).text, (await client.get("/static/grades.css")).text
+    assert "grade-orange in-county-three-colours" in page and "红色·优先核实" in page
+    assert "grade-orange in-national" in page and "橙色·高风险" in page
+    assert ".in-county-three-colours.grade-orange { --grade: #b3261e; --grade-ink: #ffffff; }" in styles

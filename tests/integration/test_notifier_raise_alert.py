@@ -137,6 +137,14 @@ async def test_a_worse_grade_is_told_again_and_an_improvement_is_only_noted(part
     assert {step.actor for step in detail.timeline} == {SYSTEM}
 
 
+async def test_the_alert_of_a_household_that_moved_is_seen_where_it_lives_now(parts):
+    await parts.people(*RED_TEAM)
+    await parts.take(make_change("red"))
+    await parts.take(make_change("red", "red", version=2, division=OTHER_VILLAGE))
+    assert (await parts.alert()).division == OTHER_VILLAGE
+    assert len(await parts.alerts()) == 1
+
+
 async def test_back_at_green_the_alert_stays_with_people_and_shows_the_present_grade(parts):
     await parts.people(*RED_TEAM)
     await parts.take(make_change("red"))

@@ -1,5 +1,6 @@
 """The scorer with a real Kafka and a real PostgreSQL: from events on the log to grades, changes and messages."""
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +13,8 @@ from services.scorer.store import ScorerStore
 from shared.bus.ports import TopicPartition
 from shared.clock import SettableClock
 from shared.db.positions import Positions
-from shared.events.envelope import EventMessage, SourceClass
+from shared.events.envelope import EventMessage
+from shared.events.household_event import SourceClass
 from shared.grade_message import read_grade_change
 from shared.policy import default_policies
 from shared.topics import HOUSEHOLD_EVENTS
@@ -165,6 +167,7 @@ async def test_a_refuted_illness_withdraws_the_grade_by_replay(
     async with log_publisher(platform) as log, running_scorer(platform, clock):
         await put_on_log(log, [enrolment(), illness])
         await until(lambda: settled(engine, 2))
+        clock.move(timedelta(days=2))
         await put_on_log(log, [refuted])
         await until(lambda: settled(engine, 3))
     assert await held_grade(engine) == 0
@@ -225,6 +228,46 @@ async def test_a_state_of_an_unknown_format_is_rebuilt_from_the_ledger(
         await rows(engine, "UPDATE household_state SET body = convert_to('[999]', 'UTF8') RETURNING 1")
         await put_on_log(log, [make_message("edu.cost", data={"self_pay_yuan": 30000})])
         await until(lambda: settled(engine, 3))
+    assert await held_grade(engine) == 4
+
+
+async def test_one_identity_used_on_two_partitions_at_once_ends_no_process(
+    platform: Platform, engine: AsyncEngine, clock: SettableClock
+) -> None:
+    pairs = [
+        make_message("edu.cost", f"P{number}-{twin}", {"self_pay_yuan": 6000}, id=f"same-{number}")
+        for number in range(60)
+        for twin in range(2)
+    ]
+    async with log_publisher(platform) as log, running_scorer(platform, clock):
+        await put_on_log(log, pairs)
+        await until(lambda: settled(engine, 60, 60))
+    reasons = await rows(engine, "SELECT DISTINCT reason FROM quarantine")
+    assert [row.reason for row in reasons] == ["CONFLICTING_DUPLICATE"]
+
+
+async def test_the_timers_of_a_new_day_wait_for_the_last_events_of_the_old_one(
+    platform: Platform, engine: AsyncEngine
+) -> None:
+    clock = SettableClock(datetime(2026, 3, 2, 15, 0, tzinfo=UTC))
+    async with log_publisher(platform) as log, running_scorer(platform, clock, midnight_grace_seconds=60):
+        await put_on_log(log, [enrolment(), make_message("edu.dropout")])
+        await until(lambda: settled(engine, 2))
+        clock.move(timedelta(days=14, hours=1, seconds=30))  # half a minute into the day that brings red
+        await asyncio.sleep(2)
+        assert await held_grade(engine) == 3
+        clock.move(timedelta(seconds=40))
+        await until(lambda: _holds(engine, 4))
+
+
+async def test_a_receipt_from_the_future_does_not_move_a_household_s_clock(
+    platform: Platform, engine: AsyncEngine, clock: SettableClock
+) -> None:
+    ahead = make_message("edu.cost", data={"self_pay_yuan": 1}, recorded_at=datetime(2126, 1, 1, tzinfo=UTC))
+    async with log_publisher(platform) as log, running_scorer(platform, clock):
+        await put_on_log(log, [enrolment(), ahead])
+        await put_on_log(log, [make_message("health.major_illness", data={"self_pay_yuan": 60000})])
+        await until(lambda: settled(engine, 2, 1))
     assert await held_grade(engine) == 4
 
 

@@ -14,7 +14,8 @@ from services.scorer.core.state_codec import decode, encode
 from services.scorer.store import ScorerStore
 from shared.bus.ports import TopicPartition
 from shared.db.positions import Positions
-from shared.events.envelope import EventMessage, SourceClass
+from shared.events.envelope import EventMessage
+from shared.events.household_event import SourceClass
 from shared.policy import default_policies
 from tests.conftest import Platform
 from tests.messages import enrolment, make_message

@@ -25,6 +25,8 @@ HANDLES = {
     "api_key",
     "console_user",
     "console_password",
+    "mail_file",
+    "webhook_file",
 }
 ALL = {"kafka", "postgres", "sinks", "ingest", "scorer", "notifier"}
 

@@ -83,7 +83,7 @@ ILL = ("health.major_illness", "health.hospitalisation", "health.accident", "hea
 
 
 def yuan(x):
-    return F(str(x))
+    return x if isinstance(x, int) else F(x)
 
 
 def day(text):
@@ -134,7 +134,8 @@ def evaluate(household, events, t, line=LINE):
         return house not in ("D", "destroyed")
 
     everything = one_view(household, visible, t, line)
-    without = one_view(household, [e for e in visible if not unverified(e)], t, line)
+    certain = [e for e in visible if not unverified(e)]
+    without = everything if len(certain) == len(visible) else one_view(household, certain, t, line)
     raw = max(without["grade"], min(everything["grade"], 3))
     return {**everything, "raw": raw, "capped": raw != everything["grade"]}
 
@@ -156,8 +157,8 @@ def one_view(household, visible, t, line):
     as_of = day(b["as_of"])
     live = [e for e in visible if e["occurred"] > as_of]
     live = [e for e in live if not beaten(e, live)]
-    X, L, claims = (dict.fromkeys(CAUSES, F(0)) for _ in range(3))
-    G = A = F(0)
+    X, L, claims = (dict.fromkeys(CAUSES, 0) for _ in range(3))
+    G = A = 0
     shock, imputed = False, set()
     if (t - as_of).days < 365:
         for cause, amount in b.get("self_pay", {}).items():
@@ -208,11 +209,11 @@ def one_view(household, visible, t, line):
     base_income = sum(yuan(b[k]) for k in ("wage", "operating_net", "property", "transfer"))
     sl, so, sx = sum(L.values()), sum(claims.values()), sum(X.values())
     NI = base_income - sl + G + A
-    per_head = (NI + so - sx) / n
+    per_head = F(NI + so - sx) / n
     r = per_head / line
-    R = sum(max(F(0), X[c] - claims[c]) for c in CAUSES)
-    q = R / NI if NI > 0 else (None if R > 0 else F(0))
-    r_wo = (NI - yuan(b.get("assistance", 0)) - A + so - sx) / n / line
+    R = sum(max(0, X[c] - claims[c]) for c in CAUSES)
+    q = F(R) / NI if NI > 0 else (None if R > 0 else F(0))
+    r_wo = F(NI - yuan(b.get("assistance", 0)) - A + so - sx) / n / line
     broken = guarantees(b, as_of, live)
     T = 10000 if household["type"] == "lifted" or monitored else 26000
 
@@ -271,7 +272,7 @@ def one_view(household, visible, t, line):
         (1, "HOUSING_B", house == "B"),
         (1, "STALE_BASELINE", (t - as_of).days > 395),
         (1, "ASSISTANCE_DEPENDENT", r_wo < 1 <= r),
-        (1, "DEBT_STRESS", debt > 0 and (NI <= 0 or debt >= NI / 2)),
+        (1, "DEBT_STRESS", debt > 0 and (NI <= 0 or 2 * debt >= NI)),
         (1, "SOFT_CONCERN", any(e["type"] == "social.psych_concern" and young(e, 90) for e in visible)),
         (1, "MONITORED", monitored),
         (1, "NO_LABOUR", ell == 0),
@@ -306,7 +307,7 @@ def one_view(household, visible, t, line):
         "causes": list(dict.fromkeys(causes))[:5],
         "imputed": sorted(imputed),
         "gaps": [k for k, v in zip(names, elements, strict=True) if v is None],
-        "base_per_head": base_income / b["members"],
+        "base_per_head": F(base_income) / b["members"],
         "monitored": monitored,
         "since": since,
         "returned": returned,

@@ -1,11 +1,16 @@
-"""A long comparison of the core with the reference: `RULES_SOAK=20000 python -m tests.rules.soak [first seed]`.
+"""A long comparison of the core with the reference: `python -m tests.rules.soak [histories] [first seed]`.
 
-For each seed: the command's answer, the household lived event by event, and its rebuilt state must all agree.
+For each seed: the command's answer, the household lived event by event, and its rebuilt state must all agree, in every
+field and in the elimination blockers. For every twentieth seed also: the result of each of the 400 days after the last
+event changes on no day that the core had not called due. Uses all cores; exits 1 if anything differs.
 """
 
 import json
+import multiprocessing
 import os
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import date
 from random import Random
 
@@ -13,11 +18,25 @@ from services.scorer.core.elimination import blockers_of
 from services.scorer.core.state_codec import encode
 from services.scorer.grade_command import grade_lines
 from shared.policy import default_policies
+from tests.rules.due_days import DueDays, walk
 from tests.rules.histories import random_case
 from tests.rules.live import LiveHousehold, live_through, with_enrolment
 from tests.rules.reference import grade_case
 
 POLICIES = default_policies()
+DEFAULT_HISTORIES = 20_000
+ONE_WALK_IN = 20
+CHUNK = 20
+
+
+@dataclass
+class Tally:
+    """What was compared so far."""
+
+    histories: int = 0
+    differences: list[str] = field(default_factory=list)
+    days: DueDays = field(default_factory=DueDays)
+    walks: int = 0
 
 
 def disagreements(seed: int) -> list[str]:
@@ -40,17 +59,43 @@ def disagreements(seed: int) -> list[str]:
     return found
 
 
-def main() -> int:
-    """Compare as many seeds as RULES_SOAK says; ends with the number of disagreements."""
-    seeds, first = int(os.environ.get("RULES_SOAK", "1000")), int(sys.argv[1]) if len(sys.argv) > 1 else 0
-    found: list[str] = []
-    for seed in range(first, first + seeds):
-        for line in disagreements(seed):
-            found.append(line)
+def compared(seed: int) -> tuple[list[str], DueDays | None]:
+    """Everything about one seed."""
+    days = walk(seed) if seed % ONE_WALK_IN == 0 else None
+    return disagreements(seed) + (days.wrong if days else []), days
+
+
+def soak(seeds: range) -> Iterator[Tally]:
+    """Compare all seeds on all cores; yields the tally so far after each."""
+    tally = Tally()
+    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
+        for found, days in pool.imap_unordered(compared, seeds, CHUNK):
+            tally.histories += 1
+            tally.differences += found
+            if days:
+                tally.walks += 1
+                tally.days += days
+            yield tally
+
+
+def main(arguments: list[str]) -> int:
+    """Compare, and end with the number of differences."""
+    histories, first = (*(int(word) for word in arguments), DEFAULT_HISTORIES)[0], 0
+    if len(arguments) > 1:
+        first = int(arguments[1])
+    tally, shown = Tally(), 0
+    for tally in soak(range(first, first + histories)):
+        for line in tally.differences[shown:]:
             print(line, flush=True)
-    print(f"rules soak: {seeds} histories from seed {first}, {len(found)} disagreements")
-    return 1 if found else 0
+        shown = len(tally.differences)
+        if sys.stderr.isatty():
+            print(f"\r{tally.histories} of {histories} histories, {shown} differences", end="", file=sys.stderr)
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
+    print(f"next_due_on: {tally.walks} households over 400 days, {tally.days}")
+    print(f"rules-soak: {tally.histories} histories, {len(tally.differences)} differences")
+    return 1 if tally.differences else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

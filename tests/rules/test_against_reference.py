@@ -1,7 +1,7 @@
 """The core against a second, naive reading of the rule book, on made-up histories."""
 
 import json
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from random import Random
 
@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.scorer.core.elimination import blockers_of
-from services.scorer.core.household import advance
 from services.scorer.grade_command import grade_lines
 from shared.policy import default_policies
 from tests.rules.histories import random_case
@@ -53,28 +52,3 @@ def test_a_household_lived_event_by_event_ends_as_the_reference_has_it(seed: int
     assert folded.decision is not None
     assert folded.decision.result() == expected
     assert list(blockers_of(folded.state, folded.decision)) == blockers
-
-
-@pytest.mark.parametrize("seed", range(100, 115))
-def test_nothing_changes_on_a_day_that_is_not_due(seed: int) -> None:
-    random = Random(seed)
-    case = random_case(random, most_events=6, most_days=60)
-    end = date.fromisoformat(case["as_of"])
-    *_, household = live_through(with_enrolment(case, 0), random, POLICIES)
-    state = household.tick(end).state
-    days: dict[date, dict[str, object]] = {}
-    grade_case(case | {"as_of": (end + timedelta(days=420)).isoformat(), "events": _recorded_up_to(case)}, days)
-    day = end
-    while day < end + timedelta(days=420):
-        due = state.next_due_on
-        day += timedelta(days=1)
-        if days[day] != days[day - timedelta(days=1)]:
-            assert due is not None and due <= day, f"{day} changed but {due} was due"
-        folded = advance(state, day, POLICIES)
-        state = folded.state
-        assert folded.decision is not None and folded.decision.result() == days[day]
-
-
-def _recorded_up_to(case: dict[str, object]) -> list[dict[str, object]]:
-    events: list[dict[str, object]] = case["events"]  # type: ignore[assignment]
-    return [event for event in events if str(event["recorded_on"]) <= str(case["as_of"])]

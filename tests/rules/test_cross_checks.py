@@ -34,6 +34,21 @@ def test_lost_work_with_nobody_able_to_work(labour: int, expected: tuple[str, ..
     assert found(make_event("work.job_loss"), baseline={"labour_full": labour}) == expected
 
 
+@pytest.mark.parametrize(("wage", "expected"), [(0, ("CAUSE_JOB_NO_WORK_RECORD",)), (100, ())])
+def test_lost_work_where_no_wage_was_ever_on_record(wage: int, expected: tuple[str, ...]) -> None:
+    assert found(make_event("work.hours_cut"), baseline={"wage": wage}) == expected
+
+
+def test_a_job_found_since_the_baseline_is_a_record_of_work() -> None:
+    found_job = make_event("income.job_found", "2026-02-01", monthly_yuan=500)
+    assert found(found_job, make_event("work.hours_cut"), baseline={"wage": 0}) == ()
+
+
+def test_illness_as_a_cause_with_its_bill_on_record() -> None:
+    lapsed = make_event("health.insurance_lapse")
+    assert "CAUSE_ILLNESS_SELF_PAY_ZERO" not in found(lapsed, make_event(self_pay_yuan=60000))
+
+
 @pytest.mark.parametrize(("cause", "expected"), [("housing", ("CAUSE_WATER_NO_MEASURE",)), ("water", ())])
 def test_water_as_a_cause_without_a_water_measure(cause: str, expected: tuple[str, ...]) -> None:
     assert found(make_event("water.failure"), make_event("measure.assigned", cause=cause)) == expected

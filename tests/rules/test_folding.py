@@ -262,6 +262,13 @@ def test_a_closed_household_is_not_judged_until_it_is_enrolled_again() -> None:
     assert folded.decision.grade is RiskGrade.RED
 
 
+def test_a_household_closed_on_a_day_it_was_judged_on_has_no_decision_left() -> None:
+    live = enrolled()
+    live.take(make_event(on="2026-03-02", self_pay_yuan=60000))
+    assert live.take(make_event("registry.closed", "2026-03-02", reason="moved")).decision is None
+    assert live.rebuilt().decision is None
+
+
 def test_a_household_may_not_survey_or_verify_itself() -> None:
     live = enrolled()
     live.take(make_event(event_id="i1", source_class="self", self_pay_yuan=60000))

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import httpx2
 import pytest
 
+from tests.factories import make_household
 from tests.fakes.ingest_edge import (
     JSON_BATCH,
     LINES,
@@ -467,6 +468,8 @@ async def test_a_bad_key_is_refused_before_anything_else_is_looked_at(
         ("own_reports", {"sourceclass": "department"}, "self"),
         ("own_reports", {"sourceclass": "grid"}, "self"),
         ("reader", {}, "scope"),
+        ("one_source", {"source": "urn:dept:health"}, "source scope"),
+        ("one_source", {"source": "urn:app:village-notes-2"}, "source scope"),
         ("village", {"type": "cn.shouwang.registry.moved.v1", "data": {"division": "110101001001"}}, "division scope"),
         (
             "village",
@@ -493,6 +496,29 @@ async def test_a_key_cannot_speak_beyond_its_scopes(
     batch = await ingest.post([make_event(**changes)], as_key=as_key, content_type=JSON_BATCH, **POSTS)
     assert batch.json()["results"][0]["problem"]["status"] == 403
     assert len(ingest.log.records) == before
+
+
+async def test_a_key_sends_under_its_own_sources(ingest: IngestUnderTest) -> None:
+    for source in ("urn:app:village-notes", "urn:dept:a:1"):
+        assert (await ingest.post(make_event(source=source), as_key="one_source")).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"baseline": {"as_of": "2030-01-01"}}, "/data/baseline/as_of"),
+        ({"baseline": {"as_of": "1949-10-01"}}, "/data/baseline/as_of"),
+        ({"enrolled_on": "2099-01-01"}, "/data/enrolled_on"),
+        ({"monitored_on": "2206-01-01"}, "/data/monitored_on"),
+    ],
+)
+async def test_a_mistyped_year_cannot_silence_a_household(
+    ingest: IngestUnderTest, changes: dict[str, Any], pointer: str
+) -> None:
+    household = make_household(**{**changes, "baseline": changes.get("baseline")})
+    event = make_event(type="cn.shouwang.registry.enrolled.v1", data=household)
+    problem = check_answer(await ingest.post(event), 422, "invalid-event")
+    assert pointer in [fault["pointer"] for fault in problem["errors"]]
 
 
 async def test_a_household_may_speak_for_itself(ingest: IngestUnderTest) -> None:

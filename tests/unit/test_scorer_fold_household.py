@@ -2,21 +2,25 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
 
 from services.scorer.core.state_codec import decode
-from services.scorer.fold_household import fold_household, tick_household
+from services.scorer.fold_household import NeedsHistory, fold_household, tick_household
 from services.scorer.read_record import ReceivedEvent, read_record
 from shared.bus.ports import Record
 from shared.events.envelope import EventMessage
-from shared.policy import default_policies
+from shared.policy import load_policies
+from tests.factories import make_baseline
 from tests.messages import enrolment, make_message
 
 NOW = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
-POLICIES = default_policies()
+POLICIES = load_policies()
 
 
 def received(message: EventMessage) -> ReceivedEvent:
-    read = read_record(Record(0, message.subject.encode(), message.to_bytes(), 0))
+    read = read_record(Record(0, message.subject.encode(), message.to_bytes(), 0), NOW)
     assert isinstance(read, ReceivedEvent)
     return read
 
@@ -60,7 +64,11 @@ def test_time_alone_turns_a_lasting_breach_red() -> None:
 def test_a_household_moves_with_its_register_entry() -> None:
     stored = fold_household(None, [received(enrolment())], None, NOW, POLICIES).state
     moved = make_message("registry.moved", data={"division": "990100102205"})
-    assert fold_household(stored, [received(moved)], None, NOW, POLICIES).state.division == "990100102205"
+    outcome = fold_household(stored, [received(moved)], None, NOW, POLICIES)
+    assert outcome.state.division == "990100102205"
+    assert [(change.old, change.new, change.division) for change in outcome.changes] == [
+        ("green", "green", "990100102205")
+    ]
 
 
 def test_the_first_event_of_an_unknown_household_opens_a_clue_and_the_second_does_not() -> None:
@@ -78,3 +86,34 @@ def test_an_area_event_is_kept_under_its_division_and_is_no_clue() -> None:
     assert [row.household_seq for row in outcome.ledger] == [1]
     later = fold_household(outcome.state, [received(forecast)], None, NOW, POLICIES)
     assert (later.state.status, later.state.grade) == ("area", None)
+
+
+EXAMPLES = Path(__file__).parents[2] / "shared" / "policies" / "examples"
+
+
+def moving(division: str) -> ReceivedEvent:
+    return received(make_message("registry.moved", data={"division": division}))
+
+
+def test_a_move_to_another_jurisdiction_replays_the_household_and_judges_it_by_the_new_policy_from_that_day() -> None:
+    policies = load_policies(EXAMPLES)
+    enrolled = received(enrolment(baseline=make_baseline(wage=22800)))
+    stored = fold_household(None, [enrolled], None, NOW, policies).state
+    with pytest.raises(NeedsHistory):
+        fold_household(stored, [moving("990200101201")], None, NOW, policies)
+    outcome = fold_household(stored, [moving("990200101201")], [enrolled.event], NOW, policies)
+    (change,) = outcome.changes
+    assert (stored.grade, change.new, change.policy.name, change.trigger.kind) == (
+        1,
+        "yellow",
+        "county-own-line",
+        "event",
+    )
+    assert (change.division, outcome.state.division) == ("990200101201", "990200101201")
+
+
+def test_a_move_within_one_jurisdiction_needs_no_history() -> None:
+    policies = load_policies(EXAMPLES)
+    stored = fold_household(None, [received(enrolment())], None, NOW, policies).state
+    (change,) = fold_household(stored, [moving("990100101205")], None, NOW, policies).changes
+    assert (change.old, change.new, change.division) == ("green", "green", "990100101205")

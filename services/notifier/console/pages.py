@@ -4,13 +4,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from services.notifier.console import words
 from services.notifier.console.auth import Visitor
+from services.notifier.console.colours import grade_styles
 from shared.clock import Clock, day_of
-from shared.policy import PolicyBook
+from shared.policy import Policies, Policy
 
 STATIC = Path(__file__).parent / "static"
 
@@ -18,7 +19,7 @@ STATIC = Path(__file__).parent / "static"
 class Pages:
     """Turns a template's name and values into an answer."""
 
-    def __init__(self, policies: PolicyBook, clock: Clock) -> None:
+    def __init__(self, policies: Policies, clock: Clock) -> None:
         self._policies = policies
         self._clock = clock
         self._templates = Environment(
@@ -31,7 +32,7 @@ class Pages:
         self._templates.filters["at"] = words.at
 
     def show(self, template: str, visitor: Visitor | None, status: int = 200, **values: Any) -> HTMLResponse:
-        """Render one page. Each page knows `visitor`, `now`, `looks` (grade code to look) and the words."""
+        """Render one page. Each page knows `visitor`, `now`, `policy_of` (a division) and the words."""
         now = self._clock.now()
 
         def age(since: datetime) -> str:
@@ -40,16 +41,25 @@ class Pages:
         def due(instant: datetime) -> str:
             return words.due(instant, now)
 
+        def policy_of(division: str) -> Policy:
+            return self._policies.for_division(division).on(day_of(now))
+
         text = self._templates.get_template(template).render(
             visitor=visitor,
             now=now,
             age=age,
             due=due,
             words=words,
-            looks=self._policies.on(day_of(now)).grades,
+            policy_of=policy_of,
             **values,
         )
         return HTMLResponse(text, status)
+
+    def grade_colours(self) -> Response:
+        """Render the stylesheet with the colours that the policies in force today give to grades."""
+        today = day_of(self._clock.now())
+        styles = grade_styles(book.on(today) for book in self._policies.books.values())
+        return Response(styles, media_type="text/css")
 
     def fault(self, visitor: Visitor | None, status: int, title: str, text: str) -> HTMLResponse:
         """Render a page that says what went wrong and what to do."""

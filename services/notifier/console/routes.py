@@ -50,12 +50,17 @@ class Console:
         """Return the console's routes."""
         router = APIRouter(include_in_schema=False)
         router.add_api_route("/", self.list_open, methods=["GET"])
+        router.add_api_route("/static/grades.css", self.show_grade_colours, methods=["GET"])
         router.add_api_route("/login", self.show_login, methods=["GET"])
         router.add_api_route("/login", self.log_in, methods=["POST"])
         router.add_api_route("/logout", self.log_out, methods=["POST"])
         router.add_api_route("/alerts/{alert_id}", self.show_alert, methods=["GET"])
         router.add_api_route("/alerts/{alert_id}/acknowledge", self.acknowledge, methods=["POST"])
         return router
+
+    async def show_grade_colours(self) -> Response:
+        """The stylesheet that the policies make; it holds nothing that needs a login."""
+        return self._pages.grade_colours()
 
     async def show_login(self, request: Request, next: str = "/") -> Response:
         """The form."""
@@ -83,7 +88,7 @@ class Console:
         self._metrics.logins.labels(outcome).inc()
         match outcome:
             case LoginOutcome.ACCEPTED:
-                answer.delete_cookie(LOGIN_TOKEN_COOKIE)
+                answer.delete_cookie(LOGIN_TOKEN_COOKIE, path="/login")
                 return answer
             case LoginOutcome.LIMITED:
                 limited = self._login_page(request, onward, "尝试次数过多，请15分钟后再试。", 429)

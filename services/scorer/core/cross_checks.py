@@ -1,4 +1,11 @@
-"""Cross-checks: what does not fit together in a household's records. Findings for people to look at, never refusals."""
+"""Cross-checks: what does not fit together in a household's records. Findings for people to look at, never refusals.
+
+Of the usual checks of national data, these cannot be made from what reaches the scorer:
+- all members without labour, but not flagged so: no event carries such a flag; the floor NO_LABOUR tells the figures;
+- cause "other" without a remark: events carry codes and references, never free text (a payout that names no cause and
+  so counts as "other" is found as RELIEF_WITHOUT_CAUSE);
+- a wrong check digit in an identity number: identity numbers are refused at the edge, events name pseudonyms.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +43,8 @@ def _about_causes(state: HouseholdState, decision: Decision) -> Iterator[str]:
         yield "CAUSE_ILLNESS_NOBODY_ILL"
     if "job_instability" in causes and not standing.quantities.labour_halves:
         yield "CAUSE_JOB_NOBODY_ABLE_TO_WORK"
+    if "job_instability" in causes and not standing.baseline.wage and not standing.tally.gains:
+        yield "CAUSE_JOB_NO_WORK_RECORD"
     if "water" in causes and not _measured(state, "water"):
         yield "CAUSE_WATER_NO_MEASURE"
     if state.severely_disabled and not _measured(state, "disability"):

@@ -49,6 +49,7 @@ NO_CAUSE = -1
 NO_CHANGE, CONCERNED, EMERGENCY = 0, 1, 2
 _VISIT_RESULTS = {"no_change": NO_CHANGE, "concern": CONCERNED, "emergency": EMERGENCY}
 _SELF_RANK = AUTHORITY[SourceClass.SELF]
+_JOIN_EPISODES = frozenset(kind for kind, event_type in EVENT_TYPES.items() if event_type.joins_episodes)
 
 
 class Evidence(NamedTuple):
@@ -70,8 +71,8 @@ class Evidence(NamedTuple):
 def evidence_of(event: HouseholdEvent, payload: Payload, verified_from: int = NEVER) -> Evidence:
     """Boil an event down; its payload has been read (and corrected) already."""
     event_type = EVENT_TYPES[event.type]
-    rows = tuple(row for effect in event_type.effects for row in _rows(effect, event_type, payload))
-    episode = (event.episode or payload.episode) if event_type.joins_episodes else None
+    rows = tuple([row for effect in event_type.effects for row in _rows(effect, event_type, payload)])
+    episode = (event.episode or payload.episode) if event.type in _JOIN_EPISODES else None
     authority = AUTHORITY[event.source_class]
     certain = authority != _SELF_RANK or _speaks_for_itself(event_type, rows)
     return Evidence(

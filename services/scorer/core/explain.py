@@ -116,8 +116,7 @@ def _below_line(on: Standing, _floors: Floors) -> Sentences:
         paid_zh, paid_en = f"自付{yuan(quantities.expense)}元，", f"self-paid {yuan(quantities.expense)} yuan; "
     return (
         f"{paid_zh}人均参考收入{per_head(quantities)}元，低于监测线{yuan(quantities.line_fen)}元",
-        f"{paid_en}reference income {per_head(quantities)} yuan a head, "
-        f"below the line of {yuan(quantities.line_fen)}",
+        f"{paid_en}reference income {per_head(quantities)} yuan a head, below the line of {yuan(quantities.line_fen)}",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.scorer.core import evidence as row
@@ -13,7 +13,7 @@ from services.scorer.core.tally import Tally
 from shared.grades import RiskGrade
 from shared.policy import Numbers
 
-RED, ORANGE, YELLOW, BLUE = RiskGrade.RED, RiskGrade.ORANGE, RiskGrade.YELLOW, RiskGrade.BLUE
+GREEN, BLUE, YELLOW, ORANGE, RED = RiskGrade
 
 FLOOR_GRADES: Mapping[str, RiskGrade] = {
     "RETURN_CONFIRMED": RED,
@@ -62,83 +62,87 @@ class Standing:
 
 def floors_of(standing: Standing, numbers: Numbers) -> tuple[RiskGrade, tuple[str, ...]]:
     """The worst floor, and the codes of all that hold, in output order."""
-    codes = [*_red(standing, numbers), *_orange(standing), *_yellow(standing, numbers), *_blue(standing, numbers)]
-    worst = FLOOR_GRADES[codes[0]] if codes else RiskGrade.GREEN
+    codes: list[str] = []
+    _red(standing, numbers, codes)
+    _orange(standing, codes)
+    _yellow(standing, numbers, codes)
+    _blue(standing, numbers, codes)
+    worst = FLOOR_GRADES[codes[0]] if codes else GREEN
     if standing.tally.advised is not None:
         codes.append("THIRD_PARTY")
         worst = max(worst, RiskGrade(standing.tally.advised))
     return worst, tuple(codes)
 
 
-def _red(on: Standing, numbers: Numbers) -> Iterator[str]:
+def _red(on: Standing, numbers: Numbers, codes: list[str]) -> None:
     quantities, guarantees, visit = on.quantities, on.tally.guarantees, on.tally.visit
     states = guarantees.states
     if on.return_confirmed:
-        yield "RETURN_CONFIRMED"
+        codes.append("RETURN_CONFIRMED")
     if states[FOOD].rank:
-        yield "BASIC_LIFE"
+        codes.append("BASIC_LIFE")
     if states[HOUSE].rank >= HOUSING_D:
-        yield "HOUSING_D"
+        codes.append("HOUSING_D")
     if states[EDUCATION].rank and on.day - states[EDUCATION].since >= numbers.overdue_days:
-        yield "EDUCATION_OVERDUE"
+        codes.append("EDUCATION_OVERDUE")
     if states[WATER].rank and on.day - states[WATER].since >= numbers.overdue_days:
-        yield "WATER_OVERDUE"
+        codes.append("WATER_OVERDUE")
     if not quantities.at_least(*numbers.poverty_ratio):
-        yield "BELOW_POVERTY_STD"
+        codes.append("BELOW_POVERTY_STD")
     if quantities.net_rigid >= on.large_expense_fen and quantities.below_line:
-        yield "CATASTROPHIC_EXPENSE"
+        codes.append("CATASTROPHIC_EXPENSE")
     if not quantities.labour_halves and quantities.below_line:
-        yield "NO_LABOUR_BELOW_LINE"
+        codes.append("NO_LABOUR_BELOW_LINE")
     if visit and visit[0] == row.EMERGENCY and on.day - visit[1] < numbers.visit_days:
-        yield "FIELD_EMERGENCY"
+        codes.append("FIELD_EMERGENCY")
 
 
-def _orange(on: Standing) -> Iterator[str]:
+def _orange(on: Standing, codes: list[str]) -> None:
     states = on.tally.guarantees.states
     if on.tally.shock and on.quantities.below_line:
-        yield "SHOCK_BELOW_LINE"
+        codes.append("SHOCK_BELOW_LINE")
     if states[HOUSE].rank == HOUSING_C:
-        yield "HOUSING_C"
+        codes.append("HOUSING_C")
     if states[EDUCATION].rank:
-        yield "EDUCATION_BREACH"
+        codes.append("EDUCATION_BREACH")
     if states[WATER].rank:
-        yield "WATER_BREACH"
+        codes.append("WATER_BREACH")
     if states[MEDICAL].rank and on.tally.ill:
-        yield "MEDICAL_GAP_WITH_ILLNESS"
+        codes.append("MEDICAL_GAP_WITH_ILLNESS")
 
 
-def _yellow(on: Standing, numbers: Numbers) -> Iterator[str]:
+def _yellow(on: Standing, numbers: Numbers, codes: list[str]) -> None:
     tally, quantities = on.tally, on.quantities
     if quantities.below_line:
-        yield "BELOW_LINE"
+        codes.append("BELOW_LINE")
     if quantities.net_rigid >= on.large_expense_fen:
-        yield "LARGE_EXPENSE"
+        codes.append("LARGE_EXPENSE")
     if tally.guarantees.states[MEDICAL].rank:
-        yield "MEDICAL_GAP"
+        codes.append("MEDICAL_GAP")
     if tally.reported_on is not None and on.day - tally.reported_on < numbers.self_report_days:
-        yield "SELF_REPORT"
+        codes.append("SELF_REPORT")
     if tally.visit and tally.visit[0] == row.CONCERNED and on.day - tally.visit[1] < numbers.visit_days:
-        yield "VISIT_CONCERN"
+        codes.append("VISIT_CONCERN")
     if _income_dropped(quantities.net_loss, on.baseline.net_income, numbers):
-        yield "INCOME_DROP"
+        codes.append("INCOME_DROP")
 
 
-def _blue(on: Standing, numbers: Numbers) -> Iterator[str]:
+def _blue(on: Standing, numbers: Numbers, codes: list[str]) -> None:
     tally, quantities = on.tally, on.quantities
     if tally.guarantees.states[HOUSE].rank == HOUSING_B:
-        yield "HOUSING_B"
+        codes.append("HOUSING_B")
     if on.day - on.baseline.as_of > numbers.stale_baseline_days:
-        yield "STALE_BASELINE"
+        codes.append("STALE_BASELINE")
     if quantities.assistance_dependent:
-        yield "ASSISTANCE_DEPENDENT"
+        codes.append("ASSISTANCE_DEPENDENT")
     if _debt_presses(tally.debt, quantities.net_income, numbers):
-        yield "DEBT_STRESS"
+        codes.append("DEBT_STRESS")
     if tally.concerned_on is not None and on.day - tally.concerned_on < numbers.concern_days:
-        yield "SOFT_CONCERN"
+        codes.append("SOFT_CONCERN")
     if on.monitored:
-        yield "MONITORED"
+        codes.append("MONITORED")
     if not quantities.labour_halves:
-        yield "NO_LABOUR"
+        codes.append("NO_LABOUR")
 
 
 def _income_dropped(net_loss: int, baseline_income: int, numbers: Numbers) -> bool:

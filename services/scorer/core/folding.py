@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
@@ -29,8 +28,7 @@ class Finding(NamedTuple):
     event_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """The held grade changed. old is None at the first grade; event is None when only time passed."""
 
     on_day: date
@@ -44,8 +42,7 @@ class Change:
         return self.decision.grade
 
 
-@dataclass(frozen=True, slots=True)
-class Folded:
+class Folded(NamedTuple):
     """What came of folding, advancing or replaying.
 
     decision: None while waiting for enrolment, not yet judged, or closed. needs_replay: nothing was folded (the state
@@ -89,7 +86,8 @@ class Folding:
         self._tidy()
         draft.next_due = next_due(draft, self.policies)
         decision = self.last_decision
-        if decision is None or decision.standing.day != draft.clock or decision.entries is not draft.entries:
+        fresh = decision is not None and decision.standing.day == draft.clock and decision.entries is draft.entries
+        if not fresh or draft.held is None:
             decision = decision_of(draft, self.policies)
         return Folded(draft, decision, tuple(self.changes), tuple(self.findings), recorded_on=recorded_on)
 

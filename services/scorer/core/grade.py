@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
+from typing import NamedTuple
 
 from services.scorer.core.baseline import Baseline
 from services.scorer.core.causes import category_of, causes_of
@@ -20,8 +20,7 @@ from shared.grades import PolicyRef, RiskGrade
 from shared.policy import Numbers, Policy
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """A household's grade in one view of the evidence."""
 
     standing: Standing
@@ -30,8 +29,7 @@ class View:
     grade: RiskGrade
 
 
-@dataclass(frozen=True, slots=True)
-class Raw:
+class Raw(NamedTuple):
     """The grade that today's evidence gives; capped_unverified: unverified evidence alone would give another."""
 
     grade: RiskGrade
@@ -42,19 +40,14 @@ class Raw:
 def view_of(tally: Tally, baseline: Baseline, status: Status, kind: str, day: int, numbers: Numbers) -> View:
     """Grade one view of the evidence."""
     quantities = quantities_of(tally, baseline, numbers.line_fen)
-    close_to_poverty = kind == "lifted" or status.monitored
-    standing = Standing(
-        day=day,
-        tally=tally,
-        baseline=baseline,
-        quantities=quantities,
-        monitored=status.monitored,
-        return_confirmed=status.return_confirmed,
-        large_expense_fen=numbers.large_expense_fen if close_to_poverty else numbers.large_expense_ordinary_fen,
-    )
+    monitored, _, return_confirmed, _ = status
+    close_to_poverty = kind == "lifted" or monitored
+    large_expense_fen = numbers.large_expense_fen if close_to_poverty else numbers.large_expense_ordinary_fen
+    standing = Standing(day, tally, baseline, quantities, monitored, return_confirmed, large_expense_fen)
     parts = parts_of(quantities, len(tally.guarantees.broken()), baseline, numbers)
     worst, codes = floors_of(standing, numbers)
-    return View(standing, parts, codes, max(worst, grade_by_score(parts.score, numbers)))
+    by_score = grade_by_score(parts.score, numbers)
+    return View(standing, parts, codes, by_score if by_score > worst else worst)
 
 
 def raw_of(everything: View, certain: View) -> Raw:
@@ -63,8 +56,7 @@ def raw_of(everything: View, certain: View) -> Raw:
     return Raw(grade, everything, grade != everything.grade)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What was decided about a household on a day, with all that explains it.
 
     Cheap to make; figures, causes and ids are worked out only when asked for.
@@ -72,10 +64,10 @@ class Decision:
 
     on_day: date
     held: Held
-    raw: Raw = field(repr=False)
+    raw: Raw
     kind: str
-    entries: tuple[Evidence, ...] = field(repr=False)
-    policy: Policy = field(repr=False)
+    entries: tuple[Evidence, ...]
+    policy: Policy
 
     @property
     def grade(self) -> RiskGrade:

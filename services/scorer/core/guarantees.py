@@ -31,9 +31,12 @@ class Guarantee(NamedTuple):
 HELD = Guarantee(0, 0, 0)
 
 
+_LOWEST_BROKEN = tuple(HOUSING_C if place == HOUSE else 1 for place in range(5))
+
+
 def lowest_broken(guarantee: int) -> int:
     """From which rank on a guarantee counts as broken."""
-    return HOUSING_C if guarantee == HOUSE else 1
+    return _LOWEST_BROKEN[guarantee]
 
 
 class Guarantees:
@@ -50,8 +53,10 @@ class Guarantees:
         return cls(
             [
                 Guarantee(rank, baseline.as_of, _OWN_CAUSES[place])
-                if rank >= lowest_broken(place)
+                if rank >= _LOWEST_BROKEN[place]
                 else Guarantee(rank, 0, 0)
+                if rank
+                else HELD
                 for place, rank in enumerate(baseline.guarantees)
             ]
         )
@@ -79,17 +84,12 @@ class Guarantees:
 
     def broken(self) -> list[Guarantee]:
         """The broken ones, in the order of reports."""
-        return [state for place, state in enumerate(self.states) if state.rank >= lowest_broken(place)]
-
-    def overdue_from(self, place: int, overdue_days: int) -> int | None:
-        """Day from which a broken guarantee is overdue; None while it holds."""
-        state = self.states[place]
-        return state.since + overdue_days if state.rank >= lowest_broken(place) else None
+        return [state for state, least in zip(self.states, _LOWEST_BROKEN, strict=True) if state[0] >= least]
 
     def next_overdue(self, day: int, overdue_days: int) -> list[int]:
         """Days after `day` on which a broken guarantee becomes overdue."""
-        found = (self.overdue_from(place, overdue_days) for place in _TIMED)
-        return [due for due in found if due is not None and due > day]
+        broken = [self.states[place] for place in _TIMED if self.states[place].rank]
+        return [state.since + overdue_days for state in broken if state.since + overdue_days > day]
 
 
 __all__ = ["EDUCATION", "FOOD", "HOUSE", "MEDICAL", "WATER", "Guarantee", "Guarantees"]

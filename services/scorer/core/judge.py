@@ -12,7 +12,7 @@ from services.scorer.core.retention import retained, tidy_until, without_old_rep
 from services.scorer.core.state import HouseholdState, Registered, Tallies
 from services.scorer.core.status import after
 from services.scorer.core.tally import tally_up
-from shared.policy import Numbers, PolicyBook
+from shared.policy import Numbers, Policy, PolicyBook
 
 
 def judge(draft: HouseholdState, day: int, policies: PolicyBook) -> tuple[Decision, bool]:
@@ -25,15 +25,16 @@ def judge(draft: HouseholdState, day: int, policies: PolicyBook) -> tuple[Decisi
     if draft.first_day is None:
         draft.first_day = day
     changed = old is None or old.grade != draft.held.grade
-    return _decision(draft, day, policies, raw, draft.held), changed
+    return _decision(draft, day, policy, raw, draft.held), changed
 
 
 def decision_of(state: HouseholdState, policies: PolicyBook) -> Decision | None:
     """The decision that stands at the household's clock; None while waiting, not yet judged, or closed."""
     if state.held is None or state.clock is None or state.closed:
         return None
-    raw = _raw(state, state.clock, policies.on_ordinal(state.clock).numbers)
-    return _decision(state, state.clock, policies, raw, state.held)
+    policy = policies.on_ordinal(state.clock)
+    raw = _raw(state, state.clock, policy.numbers)
+    return _decision(state, state.clock, policy, raw, state.held)
 
 
 def see(draft: HouseholdState, day: int) -> None:
@@ -63,11 +64,12 @@ def tidy(draft: HouseholdState, policies: PolicyBook, live_after: int) -> None:
 def append(draft: HouseholdState, entry: Evidence, policies: PolicyBook) -> None:
     """Add an event that is later in order than all others."""
     day, windows = draft.clock or 0, policies.longest
-    draft.tallies = _with(draft, entry, policies.on_ordinal(day).numbers)
+    if draft.tallies is not None:
+        draft.tallies = _with(draft, entry, policies.on_ordinal(day).numbers)
     draft.entries = (*draft.entries, entry)
     if draft.tidied is not None:
         until, live_after = draft.tidied
-        stays = draft.tallies is not None and retained((entry,), day, live_after, windows)
+        stays = not _hides_others(entry) and retained((entry,), day, live_after, windows)
         draft.tidied = (min(until, tidy_until((entry,), day, windows)), live_after) if stays else None
 
 
@@ -80,14 +82,14 @@ def next_due(draft: HouseholdState, policies: PolicyBook) -> int | None:
         return register.starts_on
     numbers = policies.on_ordinal(day).numbers
     tallies = _tallies(draft, day, numbers)
-    due = [tally.due for tally in tallies[:2]]
-    for tally in tallies[:2]:
+    due = [occurred for occurred, _ in (*draft.statuses, *draft.surveys)]
+    for tally in {tallies.everything, tallies.certain}:
+        due.append(tally.due)
         due += tally.guarantees.next_overdue(day, numbers.overdue_days)
-    due += [occurred for occurred, _ in (*draft.statuses, *draft.surveys)]
     due.append(policies.next_change(day) or NEVER)
     if draft.held.quiet_from is not None:
         due.append(draft.held.quiet_from + numbers.quiet_days)
-    earliest = min((candidate for candidate in due if candidate > day), default=NEVER)
+    earliest = min([candidate for candidate in due if candidate > day], default=NEVER)
     return None if earliest == NEVER else earliest
 
 
@@ -100,24 +102,30 @@ def _tallies(state: HouseholdState, day: int, numbers: Numbers) -> Tallies:
 def _with(state: HouseholdState, entry: Evidence, numbers: Numbers) -> Tallies | None:
     """Sums with one more event, where it can simply be added; None: they must be worked out again."""
     tallies, day, baseline = state.tallies, state.clock, state.baseline
-    replaces_others = entry.episode or (entry.effects and entry.effects[0][0] in (VISIT, SELF_REPORT))
-    if tallies is None or day is None or baseline is None or replaces_others or not tallies.holds_on(day, numbers):
+    if tallies is None or day is None or baseline is None or entry.episode or _hides_others(entry):
+        return None
+    if not tallies.holds_on(day, numbers):
         return None
     everything = tallies.everything.copy()
-    everything.add(entry, day, baseline.as_of, numbers)
+    everything.add((entry,), day, baseline.as_of, numbers)
     if not entry.certain_from and tallies.certain is tallies.everything:
         return Tallies(everything, everything, numbers)
     certain = tallies.certain.copy()
     if entry.certain_from <= day:
-        certain.add(entry, day, baseline.as_of, numbers)
+        certain.add((entry,), day, baseline.as_of, numbers)
     else:
         certain.due = min(certain.due, entry.certain_from)
     return Tallies(everything, certain, numbers)
 
 
+def _hides_others(entry: Evidence) -> bool:
+    """Whether earlier visits or reports stop counting because of this one."""
+    return bool(entry.effects) and entry.effects[0][0] in (VISIT, SELF_REPORT)
+
+
 def _added_up(state: HouseholdState, baseline: Baseline, day: int, numbers: Numbers) -> Tallies:
     everything = tally_up(state.entries, baseline, day, numbers, certain_only=False)
-    if all(not entry.certain_from for entry in state.entries):
+    if not any([entry.certain_from for entry in state.entries]):  # noqa: C419  a list is quicker here
         return Tallies(everything, everything, numbers)
     certain = tally_up(state.entries, baseline, day, numbers, certain_only=True)
     return Tallies(everything, certain, numbers)
@@ -132,15 +140,8 @@ def _raw(state: HouseholdState, day: int, numbers: Numbers) -> Raw:
     return raw_of(everything, view_of(tallies.certain, baseline, status, kind, day, numbers))
 
 
-def _decision(state: HouseholdState, day: int, policies: PolicyBook, raw: Raw, held: Held) -> Decision:
-    return Decision(
-        on_day=date.fromordinal(day),
-        held=held,
-        raw=raw,
-        kind=_register(state).kind,
-        entries=state.entries,
-        policy=policies.on_ordinal(day),
-    )
+def _decision(state: HouseholdState, day: int, policy: Policy, raw: Raw, held: Held) -> Decision:
+    return Decision(date.fromordinal(day), held, raw, _register(state).kind, state.entries, policy)
 
 
 def _baseline(state: HouseholdState) -> Baseline:

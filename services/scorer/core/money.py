@@ -18,6 +18,7 @@ class Quantities:
     labour_halves: 2 × full + weak labour; net_income: NI; claims: C; expense: X; net_rigid: R, not covered by relief.
     adjusted: NI + C − X of the whole household; without_assistance: the same with aid removed.
     net_loss: losses − gains − assistance from events; line_fen: the line per head.
+    below_line: whether the reference income per head is below the line (r < 1).
     """
 
     members: int
@@ -30,11 +31,7 @@ class Quantities:
     without_assistance: int
     net_loss: int
     line_fen: int
-
-    @property
-    def below_line(self) -> bool:
-        """Whether the reference income per head is below the line (r < 1)."""
-        return self.adjusted < self.line_fen * self.members
+    below_line: bool
 
     def at_least(self, numerator: int, denominator: int) -> bool:
         """Whether r >= numerator / denominator."""
@@ -58,19 +55,22 @@ class Quantities:
 
 def quantities_of(tally: Tally, baseline: Baseline, line_fen: int) -> Quantities:
     """Work out a day's quantities from what the evidence adds up to."""
-    lost = sum(tally.losses)
-    net_income = baseline.net_income - lost + tally.gains + tally.assistance
-    claims, expense = sum(tally.reliefs), sum(tally.expenses)
+    losses, expenses, (gains,), (assistance,), reliefs = tally.sums
+    lost, expense, claims = sum(losses), sum(expenses), sum(reliefs)
+    net_income = baseline.net_income - lost + gains + assistance
     adjusted = net_income + claims - expense
+    members = max(1, baseline.members + tally.members)
+    full, weak = max(0, baseline.full + tally.full), max(0, baseline.weak + tally.weak)
     return Quantities(
-        members=max(1, baseline.members + tally.members),
-        labour_halves=2 * max(0, baseline.full + tally.full) + max(0, baseline.weak + tally.weak),
-        net_income=net_income,
-        claims=claims,
-        expense=expense,
-        net_rigid=sum([x - o for x, o in zip(tally.expenses, tally.reliefs, strict=True) if x > o]),
-        adjusted=adjusted,
-        without_assistance=adjusted - baseline.assistance - tally.assistance,
-        net_loss=lost - tally.gains - tally.assistance,
-        line_fen=line_fen,
+        members,
+        2 * full + weak,
+        net_income,
+        claims,
+        expense,
+        sum([x - o for x, o in zip(expenses, reliefs, strict=True) if x > o]) if expense else 0,
+        adjusted,
+        adjusted - baseline.assistance - assistance,
+        lost - gains - assistance,
+        line_fen,
+        adjusted < line_fen * members,
     )

@@ -9,6 +9,9 @@ from services.scorer.core.money import Quantities
 from shared.grades import RiskGrade
 from shared.policy import Numbers
 
+_WORST_FIRST = (RiskGrade.RED, RiskGrade.ORANGE, RiskGrade.YELLOW, RiskGrade.BLUE)
+_GREEN = RiskGrade.GREEN
+
 
 class Parts(NamedTuple):
     """Points of each part."""
@@ -36,10 +39,10 @@ def parts_of(quantities: Quantities, broken: int, baseline: Baseline, numbers: N
 
 def grade_by_score(score: int, numbers: Numbers) -> RiskGrade:
     """The grade that the score alone would give."""
-    for grade in (RiskGrade.RED, RiskGrade.ORANGE, RiskGrade.YELLOW, RiskGrade.BLUE):
+    for grade in _WORST_FIRST:
         if score >= numbers.lower_bounds[grade]:
             return grade
-    return RiskGrade.GREEN
+    return _GREEN
 
 
 def _income(quantities: Quantities, numbers: Numbers) -> int:

@@ -45,8 +45,8 @@ class HouseholdState:
     assigned or delivered for, one bit each; severely_disabled: a disability of grade 1 or 2 was reported.
     first_day: first day judged; below_line: the last judgement found r < 1; unstable_on: last day that ended so.
     next_due: earliest day on which anything in the result can change without an event.
-    tallies: sums kept between evaluations; tidied: (day, baseline day) up to which the evidence holds nothing to let
-    go of. These two are never stored; they are worked out again when missing.
+    tidied: (day, baseline day) up to which the evidence holds nothing to let go of; worked out again when missing.
+    tallies: sums kept between evaluations; never stored, worked out again when missing.
     """
 
     __slots__ = (
@@ -146,7 +146,8 @@ class HouseholdState:
     @property
     def live_after(self) -> int:
         """Earliest day of any baseline in sight: events up to it can never count again."""
-        days = [survey.as_of for _, survey in self.surveys]
-        if self.baseline:
-            days.append(self.baseline.as_of)
-        return min(days, default=0)
+        earliest = self.baseline.as_of if self.baseline else 0
+        if self.surveys:
+            days = [survey.as_of for _, survey in self.surveys]
+            return min([*days, earliest]) if self.baseline else min(days)
+        return earliest

@@ -14,7 +14,7 @@ from services.scorer.core.state import HouseholdState, Registered
 from services.scorer.core.status import Status
 from shared.grades import RiskGrade
 
-FORMAT = 1
+FORMAT = 2
 
 
 class UnknownFormat(ValueError):
@@ -24,6 +24,7 @@ class UnknownFormat(ValueError):
 def encode(state: HouseholdState) -> bytes:
     """Write a state as UTF-8 JSON: an array that starts with the number of the format."""
     sources = sorted({entry.source for entry in state.entries})
+    places = {source: place for place, source in enumerate(sources)}
     row = [
         FORMAT,
         state.clock,
@@ -37,13 +38,17 @@ def encode(state: HouseholdState) -> bytes:
         state.measure_causes,
         int(state.severely_disabled),
         sources,
-        [_entry_row(entry, sources) for entry in state.entries],
+        [
+            (event_id, places[source], occurred, authority, certain_from, episode, *effects)
+            for event_id, source, occurred, authority, certain_from, episode, effects in state.entries
+        ],
         state.held,
         state.first_day,
         int(state.below_line),
         state.unstable_on,
         _orphans_row(state.orphans),
         state.next_due,
+        state.tidied,
     ]
     return json.dumps(row, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
 
@@ -63,7 +68,7 @@ def _state_of(row: Sequence[Any]) -> HouseholdState:
     state = HouseholdState()
     (_, state.clock, waiting, register, baseline, status, statuses, surveys, state.measure_from,
      state.measure_causes, disabled, sources, entries, held, state.first_day, below_line, state.unstable_on, orphans,
-     state.next_due) = row  # fmt: skip
+     state.next_due, tidied) = row  # fmt: skip
     state.severely_disabled = bool(disabled)
     state.waiting, state.below_line = bool(waiting), bool(below_line)
     state.register = Registered(*register) if register else None
@@ -71,20 +76,19 @@ def _state_of(row: Sequence[Any]) -> HouseholdState:
     state.status = Status(*status)
     state.statuses = tuple((occurred, mark) for occurred, mark in statuses)
     state.surveys = tuple((occurred, _baseline_of(surveyed)) for occurred, surveyed in surveys)
-    state.entries = tuple([_entry_of(entry, sources) for entry in entries])
+    state.entries = _entries_of(entries, sources)
     state.held = Held(RiskGrade(held[0]), held[1], held[2]) if held else None
     state.orphans = _orphans_of(orphans)
+    state.tidied = (tidied[0], tidied[1]) if tidied else None
     return state
 
 
-def _entry_row(entry: Evidence, sources: list[str]) -> list[object]:
-    source = sources.index(entry.source)
-    return [entry.event_id, source, entry.occurred, entry.authority, entry.certain_from, entry.episode, *entry.effects]
-
-
-def _entry_of(row: Sequence[Any], sources: Sequence[str]) -> Evidence:
-    event_id, source, occurred, authority, certain_from, episode, *effects = row
-    return Evidence(event_id, sources[source], occurred, authority, certain_from, episode, tuple(map(tuple, effects)))
+def _entries_of(rows: Sequence[Sequence[Any]], sources: Sequence[str]) -> tuple[Evidence, ...]:
+    found = []
+    for event_id, source, occurred, authority, certain_from, episode, *effects in rows:
+        values = (event_id, sources[source], occurred, authority, certain_from, episode, tuple(map(tuple, effects)))
+        found.append(tuple.__new__(Evidence, values))  # what Evidence._make does, without its call
+    return tuple(found)
 
 
 def _baseline_of(row: Sequence[Any]) -> Baseline:

@@ -1,0 +1,1 @@
+"""The rules in words, made from the catalogue, the core and the default policy."""
