@@ -168,7 +168,7 @@ class LocalRun:
             "NO_PROXY": f"{os.environ.get('NO_PROXY', '')},{LOOPBACK},localhost".lstrip(","),
             "PYTHONUNBUFFERED": "1",
             # Each of PostgreSQL's processes counts its part of the shared buffers; a few serve this machine as well.
-            "SHOUWANG_DATABASE_POOL_SIZE": os.environ.get("SHOUWANG_DATABASE_POOL_SIZE", "4"),
+            "SHOUWANG_DATABASE_POOL_SIZE": os.environ.get("SHOUWANG_DATABASE_POOL_SIZE", "3"),
         }
         for service in SERVICES:
             told[f"SHOUWANG_{service.upper()}_HOST"] = LOOPBACK
