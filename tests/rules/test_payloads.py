@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from shared.codec import JsonFraction
 from shared.events.catalogue import EVENT_TYPES
 from shared.events.checking import payload_faults, read_payload
 from shared.events.payloads import Illness, MonthlyLoss
@@ -122,3 +123,17 @@ def test_no_message_repeats_what_was_sent(kind: str, payload: dict[str, Any]) ->
 @pytest.mark.parametrize("payload", [[], "text", 3, None, True])
 def test_a_payload_is_an_object(payload: object) -> None:
     assert codes("health.major_illness", payload) == {"": "not_an_object"}
+
+
+@pytest.mark.parametrize("kind", EVENT_TYPES)
+def test_each_type_refuses_a_field_it_does_not_know(kind: str) -> None:
+    assert set(codes(kind, {**EVENT_TYPES[kind].example, "surprise": 1})) == {"/surprise"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"), [(kind, field) for kind, known in EVENT_TYPES.items() for field in known.payload.model_fields]
+)
+def test_each_field_of_each_type_refuses_null_and_a_fraction_at_its_own_place(kind: str, field: str) -> None:
+    for wrong in (None, JsonFraction("1.5")):
+        found = codes(kind, {**EVENT_TYPES[kind].example, field: wrong})
+        assert any(place == f"/{field}" or place.startswith(f"/{field}/") for place in found), (wrong, found)
