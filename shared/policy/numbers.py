@@ -4,15 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import Protocol, Self
 
-from shared.policy.sections import Band
-
-if TYPE_CHECKING:
-    from shared.policy.model import Policy
+from shared.policy.sections import Band, Causes, Floors, Hysteresis, Score
 
 IntegerBand = tuple[int, int, int]
 """(numerator, denominator, points) of one band."""
+
+
+class GradingRules(Protocol):
+    """What of a policy says how a household is graded."""
+
+    @property
+    def line_yuan(self) -> int: ...
+    @property
+    def window_days(self) -> int: ...
+    @property
+    def score(self) -> Score: ...
+    @property
+    def floors(self) -> Floors: ...
+    @property
+    def hysteresis(self) -> Hysteresis: ...
+    @property
+    def causes(self) -> Causes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +62,7 @@ class Numbers:
     most_causes: int
 
     @classmethod
-    def of(cls, policy: Policy) -> Self:
+    def of(cls, policy: GradingRules) -> Self:
         """Take the numbers out of a policy. element_points: for ratings 0..3, then for an unknown one."""
         score, floors, bounds = policy.score, policy.floors, policy.score.grade_at_least
         top = score.element_top_rating
