@@ -21,7 +21,7 @@ smoke: $(VENV)/run-ready ## Prove the main job: an illness posted over HTTP ends
 	@exec $(BIN)/python -m deploy.local.smoke
 
 test: $(VENV)/dev-ready $(VENV)/kafka-ready ## Run every test against a real Kafka and a real PostgreSQL
-	@exec $(BIN)/python -m pytest -n 2 --dist loadfile
+	@RULES_DUE_HOUSEHOLDS=1000 exec $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-unit: $(VENV)/dev-ready ## Run the tests that need no server
 	@exec $(BIN)/python -m pytest tests/unit tests/rules -n 2 --quiet
