@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,13 +13,12 @@ from shared.codec import JsonFraction, pointer
 from shared.errors import Fault, RefusedRequest
 from shared.events.catalogue import EVENT_TYPES, EventType, refused_from_self
 from shared.events.checking import payload_faults
-from shared.events.envelope import EARLIEST_DAY, EventMessage, faults_of, wire_type
+from shared.events.envelope import EARLIEST_DAY, MAX_AHEAD, EventMessage, faults_of, wire_type
 from shared.events.household_event import SourceClass
 from shared.events.schemas import SET_BY_INGEST
 
 # More would help nobody to mend a document, and would let a small request have a large answer.
 MAX_FAULTS = 20
-MAX_AHEAD = timedelta(days=1)
 # Days of the past by their nature: a year mistyped into the future would silence the household until then.
 _DAYS_THAT_HAVE_COME = (("baseline", "as_of"), ("enrolled_on",), ("monitored_on",))
 _TYPES: Mapping[str, EventType] = {wire_type(name): event_type for name, event_type in EVENT_TYPES.items()}

@@ -21,14 +21,14 @@ from services.scorer.grade_change import Household, Occasion, grade_change
 from services.scorer.residence import stays_of
 from services.scorer.settings import ScorerSettings
 from services.scorer.store import ScorerStore, StateRow
-from services.scorer.wiring import CONSUMER_GROUP, policies
+from services.scorer.wiring import CONSUMER_GROUP
 from shared.bus.ports import TopicPartition
 from shared.clock import SystemClock, day_of
 from shared.db.positions import Positions
 from shared.db.session import open_engine
 from shared.errors import TemporaryFailure
 from shared.events.household_event import HouseholdEvent
-from shared.policy import Policies, PolicyInvalid
+from shared.policy import Policies, PolicyInvalid, load_policies
 from shared.settings import load_settings
 
 _READS_NO_LOG = TopicPartition("none", 0)
@@ -62,7 +62,7 @@ def explain(
     async def read() -> None:
         async with open_engine(settings, "shouwang-scorer explain") as engine:
             store = ScorerStore(engine, Positions(engine, CONSUMER_GROUP, "explain"))
-            found.append(await explain_household(store, household, day, policies(settings)))
+            found.append(await explain_household(store, household, day, load_policies(settings.policies)))
 
     try:
         asyncio.run(read())

@@ -155,16 +155,17 @@ class _Work:
         self._division = self._division_after(received)
         folded = fold(self._state, received.event, self._book)
         if folded.needs_replay:
-            self._replay(received, folded.recorded_on, "replay")
+            decision = self._replay(received, folded.recorded_on, "replay")
         elif self._book is not before and self._state.enrolled:
             # 00:00 of today was judged by the policy that was left; the day belongs to the one that is entered.
-            self._replay(received, folded.recorded_on, "event")
+            decision = self._replay(received, folded.recorded_on, "event")
         else:
-            self._state = folded.state
+            self._state, decision = folded.state, folded.decision
             self._note_changes(folded.changes, received)
             self._note_findings(folded, received)
-        if self._division != division and len(self._made.changes) == told:
-            self._note_move(folded, received)
+        if decision is not None and self._division != division and len(self._made.changes) == told:
+            # Told although the grade stays: who looks after the household is now somebody else.
+            self._note(decision.grade, decision, _occasion("event", received), received.identity)
         _check_writable(self._state)
         return folded.recorded_on
 
@@ -172,7 +173,8 @@ class _Work:
     def _book(self) -> PolicyBook:
         return self._policies.for_division(self._division)
 
-    def _replay(self, received: ReceivedEvent, day: date | None, kind: Literal["event", "replay"]) -> None:
+    def _replay(self, received: ReceivedEvent, day: date | None, kind: Literal["event", "replay"]) -> Decision | None:
+        """Fold the ledger and this event from nothing; return the decision that stands now."""
         if self._so_far is None:
             raise NeedsHistory
         before = self._state.grade
@@ -184,6 +186,7 @@ class _Work:
         # What it went through on the way is history; where it stands now, compared with before, is news.
         if folded.decision is not None and folded.decision.grade != before:
             self._note(before, folded.decision, _occasion(kind, received), received.identity)
+        return folded.decision
 
     def _note_changes(self, changes: Sequence[Change], received: ReceivedEvent | None) -> None:
         for change in changes:
@@ -213,11 +216,6 @@ class _Work:
                 change=change.model_dump_json(),
             )
         )
-
-    def _note_move(self, folded: Folded, received: ReceivedEvent) -> None:
-        """Tell of a move although the grade stays: who looks after the household is now somebody else."""
-        if folded.decision is not None:
-            self._note(self._state.grade, folded.decision, _occasion("event", received), received.identity)
 
     def _note_findings(self, folded: Folded, received: ReceivedEvent) -> None:
         self._made.findings.extend(

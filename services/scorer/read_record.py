@@ -6,7 +6,7 @@ record, and because a reader can be older than the writer: attributes and fields
 
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,7 +16,7 @@ from shared.clock import day_of
 from shared.codec import MalformedJson, canonical_json
 from shared.errors import InvalidMessage
 from shared.events.catalogue import EVENT_TYPES
-from shared.events.envelope import EventMessage, event_identity, read_event
+from shared.events.envelope import MAX_AHEAD, EventMessage, event_identity, read_event
 from shared.events.household_event import HouseholdEvent
 
 REASONS = (
@@ -28,7 +28,6 @@ REASONS = (
     "NOT_RECEIVED",
     "CONFLICTING_DUPLICATE",
 )
-MAX_AHEAD = timedelta(days=1)
 _SENT_BY_INGEST = {"recordedat", "keyid", "traceparent"}
 
 

@@ -24,7 +24,7 @@ from shared.db.positions import Positions
 from shared.db.session import open_engine
 from shared.lifecycle import Work
 from shared.metrics import ServiceMetrics
-from shared.policy import Policies, load_policies
+from shared.policy import load_policies
 from shared.topics import HOUSEHOLD_EVENTS
 
 CONSUMER_GROUP = "shouwang-scorer"
@@ -44,7 +44,7 @@ async def scorer(settings: ScorerSettings, clock: Clock, registry: CollectorRegi
     name = settings.instance or f"{socket.gethostname()}-{os.getpid()}"
     metrics = ServiceMetrics("scorer", registry)
     scorer_metrics = ScorerMetrics(metrics)
-    rules = policies(settings)
+    policies = load_policies(settings.policies)
     newest = newest_revision()
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(settings, f"shouwang-scorer {name}"))
@@ -67,7 +67,7 @@ async def scorer(settings: ScorerSettings, clock: Clock, registry: CollectorRegi
         relay = OutboxRelay(Outbox(engine, publisher), scorer_metrics)
         handler = ScoreEvents(
             ScorerStore(engine, Positions(engine, CONSUMER_GROUP, name)),
-            rules,
+            policies,
             clock,
             scorer_metrics,
             midnight_grace_seconds=settings.midnight_grace_seconds,
@@ -85,8 +85,3 @@ async def scorer(settings: ScorerSettings, clock: Clock, registry: CollectorRegi
             ),
             {"consume": loop.run, "relay": relay.run, "publish": publisher.run},
         )
-
-
-def policies(settings: ScorerSettings) -> Policies:
-    """Load the policies of all jurisdictions that the settings name. Raises PolicyInvalid."""
-    return load_policies(settings.policies)

@@ -26,6 +26,8 @@ EVENT_ID_PATTERN = r"^[!-~]{1,64}$"
 DIVISION_PATTERN = r"^[0-9]{12}$"
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 EARLIEST_DAY = date(1990, 1, 1)
+# How far a clock elsewhere may run ahead of ours before what it says is refused.
+MAX_AHEAD = timedelta(days=1)
 
 
 def _parse_instant(value: object) -> object:

@@ -117,3 +117,14 @@ def test_a_move_within_one_jurisdiction_needs_no_history() -> None:
     stored = fold_household(None, [received(enrolment())], None, NOW, policies).state
     (change,) = fold_household(stored, [moving("990100101205")], None, NOW, policies).changes
     assert (change.old, change.new, change.division) == ("green", "green", "990100101205")
+
+
+def test_a_move_to_another_jurisdiction_is_told_with_the_decision_that_is_stored_when_the_grade_stays() -> None:
+    policies = load_policies(EXAMPLES)
+    enrolled = received(enrolment())
+    stored = fold_household(None, [enrolled], None, NOW, policies).state
+    outcome = fold_household(stored, [moving("990200101201")], [enrolled.event], NOW, policies)
+    (change,) = outcome.changes
+    assert (change.old, change.new, change.version) == ("green", "green", 2)
+    assert (change.policy.name, change.figures["line_yuan"]) == ("county-own-line", 9000)
+    assert outcome.state.grade == int(change.new_grade)
