@@ -5,7 +5,8 @@
 The webhooks' secret comes in the environment variable SINK_WEBHOOK_SECRET.
 
 Each mail is one JSON line in DIR/mail.jsonl, each webhook one in DIR/webhooks.jsonl, and one short line for people
-on standard output. A webhook whose Standard Webhooks signature is wrong is refused with 401, and recorded as refused.
+on standard output. Both files are there from the start, empty, for who looks before anything came. A webhook whose
+Standard Webhooks signature is wrong is refused with 401, and recorded as refused.
 """
 
 import argparse
@@ -132,11 +133,14 @@ async def receive(directory: Path, smtp_port: int, http_port: int, secret: str) 
     asked = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
-    mails = MailSink(directory / "mail.jsonl")
+    mail_file, webhook_file = directory / "mail.jsonl", directory / "webhooks.jsonl"
+    mail_file.touch()
+    webhook_file.touch()
+    mails = MailSink(mail_file)
     smtp = await loop.create_server(
         lambda: SMTP(mails, hostname="localhost", enable_SMTPUTF8=True, loop=loop), LOOPBACK, smtp_port
     )
-    http = await asyncio.start_server(WebhookSink(directory / "webhooks.jsonl", secret).serve, LOOPBACK, http_port)
+    http = await asyncio.start_server(WebhookSink(webhook_file, secret).serve, LOOPBACK, http_port)
     print(f"mail on {LOOPBACK}:{smtp_port}, webhooks on http://{LOOPBACK}:{http_port}/", flush=True)
     await asked.wait()
     smtp.close()

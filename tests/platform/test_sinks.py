@@ -49,6 +49,10 @@ def sinks(tmp_path: Path) -> Iterator[Sinks]:
         assert process.wait(timeout=10) == 0
 
 
+def test_both_files_are_there_before_anything_came(sinks: Sinks) -> None:
+    assert sinks.lines("mail.jsonl") == sinks.lines("webhooks.jsonl") == []
+
+
 def test_a_mail_is_written_down_with_a_readable_chinese_subject(sinks: Sinks) -> None:
     mail = EmailMessage()
     mail["From"], mail["To"], mail["Subject"] = "shouwang@localhost", "duty@localhost", "红色预警：需要上门"
