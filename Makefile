@@ -7,10 +7,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
 
-.PHONY: help setup run smoke test test-unit check rules-soak bench format schemas lock clean
+.PHONY: help setup run smoke test test-unit check rules-soak bench fuzz chaos chaos-selftest format schemas lock clean
 
 help: ## Print the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/run-ready $(VENV)/kafka-ready ## Install what `make run` needs into .venv and .local (done by itself when needed)
 
@@ -40,6 +40,18 @@ rules-soak: $(VENV)/dev-ready ## Grade 20,000 made-up histories by the core and 
 
 bench: $(VENV)/dev-ready ## Measure folding and grading one household, each figure beside its own ceiling
 	@exec $(BIN)/python -m tests.bench.core
+
+SECONDS ?= 60
+fuzz: $(VENV)/dev-ready ## Feed made-up bytes to every reader and made-up requests to ingest for SECONDS=60; a find is kept and fails
+	@exec $(BIN)/python -m tests.fuzz --seconds $(SECONDS)
+
+FAULTS ?= all
+SEEDS ?= $(or $(SEED),1)
+chaos: $(VENV)/dev-ready $(VENV)/kafka-ready ## Break every part under load and prove that nothing is lost (FAULTS=short or F14,F36; SEEDS=1,2,3)
+	@exec $(BIN)/python -m tests.chaos --faults $(FAULTS) --seeds $(SEEDS) $(if $(filter all,$(FAULTS)),--report)
+
+chaos-selftest: $(VENV)/dev-ready $(VENV)/kafka-ready ## Plant twenty known bugs, one at a time, and prove that the chaos runs' judge finds each, and none in clean runs
+	@exec $(BIN)/python -m tests.chaos.selftest
 
 format: $(VENV)/dev-ready ## Format the code and mend what the linter can mend
 	$(BIN)/ruff format .

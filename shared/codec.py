@@ -9,17 +9,41 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from shared.errors import Fault
 
-MAX_DEPTH = 16
-MAX_KEYS = 200
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large a document may be: levels of nesting, and keys in all its objects together."""
+
+    depth: int
+    keys: int
+
+
+FROM_CLIENT = Limits(depth=16, keys=200)
+# What was taken from a client stands on the log with more attributes and, sent in binary mode, one level deeper; our
+# own messages hold lists that no client sends. A reader that is as strict as the edge would refuse what the edge took.
+FROM_LOG = Limits(depth=24, keys=2_000)
 MAX_INTEGER_DIGITS = 18
 MAX_STRING_CHARACTERS = 4_000
-# C0 and C1 controls but newline; the bidi embedding, override and isolate marks; zero-width characters; noncharacters.
+# C0 and C1 controls but newline; line and paragraph separators; the bidi embedding, override and isolate marks; what
+# cannot be seen (zero-width characters, tags); surrogates and noncharacters.
 _FORBIDDEN_CHARACTERS = re.compile(
-    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\uffff\ud800-\udfff]"
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufdd0-\ufdef\ufeff\ufff9-\uffff"
+    + "\ud800-\udfff\U000e0000-\U000e007f"
+    + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0x10000, 0x110000, 0x10000))
+    + "]"
+)
+# The same for JSON Schemas, as far as their regular expressions go: for texts of several lines, and of one.
+_UNSEEN = r"\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufdd0-\ufdef\ufeff\ufff9-\uffff"
+TEXT_PATTERN = rf"^[^\u0000-\u0009{_UNSEEN}]*$"
+LINE_PATTERN = rf"^[^\u0000-\u000a{_UNSEEN}]*$"
+# More marks on one letter than any language writes cover the lines above and below it.
+_STACKED_MARKS = re.compile(
+    "[\u0300-\u036f\u0483-\u0489\u064b-\u065f\u0e34-\u0e3a\u0e47-\u0e4e\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{5}"
 )
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}|[0-9]{1,6}")
 # A text that nobody closes is one token too, and nothing is ever gone back over: else a body of escaped quotes would be
@@ -36,7 +60,7 @@ class MalformedJson(ValueError):
         self.fault = fault
 
 
-def decode_json(body: bytes) -> Any:
+def decode_json(body: bytes, limits: Limits = FROM_CLIENT) -> Any:
     """Decode one JSON document into dict, list, str, int, bool or None.
 
     Fractions and exponents are kept as `JsonFraction`, which no strict model takes for a number: every number in an
@@ -44,8 +68,8 @@ def decode_json(body: bytes) -> Any:
     Strings come out in Unicode normal form C. Raises MalformedJson.
     """
     text = _decode_text(body)
-    _check_depth(body)
-    keys = _KeyCounter()
+    _check_depth(body, limits.depth)
+    keys = _KeyCounter(limits.keys)
     try:
         document = json.loads(
             text,
@@ -102,27 +126,28 @@ def _decode_text(body: bytes) -> str:
     return text
 
 
-def _check_depth(body: bytes) -> None:
+def _check_depth(body: bytes, most: int) -> None:
     # Counted before parsing: the parser itself recurses, and a deep enough document would end it.
     depth = 0
     for token in _DEPTH_TOKENS.finditer(body):
         mark = token.group()
         if mark in (b"[", b"{"):
             depth += 1
-            if depth > MAX_DEPTH:
-                raise _malformed("too_deep", f"nest objects and arrays at most {MAX_DEPTH} deep")
+            if depth > most:
+                raise _malformed("too_deep", f"nest objects and arrays at most {most} deep")
         elif mark in (b"]", b"}"):
             depth -= 1
 
 
 class _KeyCounter:
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._seen = 0
 
     def unique_object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         self._seen += len(pairs)
-        if self._seen > MAX_KEYS:
-            raise _malformed("too_many_keys", f"use at most {MAX_KEYS} keys in one document")
+        if self._seen > self._most:
+            raise _malformed("too_many_keys", f"use at most {self._most} keys in one document")
         found = dict(pairs)
         if len(found) != len(pairs):
             raise _malformed("duplicate_key", "an object gives the same key twice; give each key once")
@@ -155,11 +180,15 @@ def _clean(value: Any, path: str) -> Any:
 def _clean_text(text: str, path: str) -> str:
     if text.isascii() and text.isprintable() and len(text) <= MAX_STRING_CHARACTERS:
         return text
-    if len(text) > MAX_STRING_CHARACTERS:
-        raise MalformedJson(Fault(path, "text_too_long", f"keep each text within {MAX_STRING_CHARACTERS} characters"))
     if _FORBIDDEN_CHARACTERS.search(text):
         raise MalformedJson(Fault(path, "forbidden_character", "remove control, zero-width and direction characters"))
-    return unicodedata.normalize("NFC", text)
+    # Counted as it will be kept: a few characters become two or three in normal form C.
+    composed = unicodedata.normalize("NFC", text)
+    if _STACKED_MARKS.search(composed):
+        raise MalformedJson(Fault(path, "stacked_marks", "put at most 4 combining marks on one letter"))
+    if len(composed) > MAX_STRING_CHARACTERS:
+        raise MalformedJson(Fault(path, "text_too_long", f"keep each text within {MAX_STRING_CHARACTERS} characters"))
+    return composed
 
 
 def _malformed(code: str, detail: str) -> MalformedJson:

@@ -4,6 +4,7 @@ RiskAlertError
 ├── InvalidMessage      can never work: put it in quarantine with its reason, go on
 ├── TemporaryFailure    may work later: hold the partition (or the delivery), back off, try again
 │   └── LostOwnership   another process owns this partition now: roll back, stop working on it
+├── PartitionHalted     going on would skip or spoil records: stop this partition, call a person, go on with the others
 └── RefusedRequest      tell the caller, with a status and a page that says what to fix
 
 Anything else is a bug: it is logged, the process ends with it, and whoever supervises the process starts it again.
@@ -36,6 +37,21 @@ class TemporaryFailure(RiskAlertError):
 
 class LostOwnership(TemporaryFailure):
     """The partition's owner in the database is not us any more; nothing of the transaction may stay."""
+
+
+class PartitionHalted(RiskAlertError):
+    """Only a person can tell how to go on with this partition.
+
+    reason: lower-case code, one of `HALT_REASONS` (it becomes a metric label). detail: what was found and what to do.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+HALT_REASONS = ("gap_in_log", "log_ends_early", "too_many_refused")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from shared.codec import decode_json, encode_json
+from shared.codec import FROM_LOG, decode_json, encode_json
 from shared.events.envelope import Envelope
 from shared.grades import GradeChanged
 
@@ -35,4 +35,4 @@ def write_grade_change(change: GradeChanged) -> bytes:
 
 def read_grade_change(body: bytes) -> GradeChanged:
     """Read a change from the log. Raises MalformedJson or pydantic.ValidationError."""
-    return GradeChangedMessage.model_validate(decode_json(body), extra="ignore").data
+    return GradeChangedMessage.model_validate(decode_json(body, FROM_LOG), extra="ignore").data

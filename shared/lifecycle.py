@@ -1,7 +1,7 @@
 """How a service process lives: tasks under supervision, one stop signal, an HTTP server beside them.
 
 A task that ends while nobody asked it to is an outage that nobody sees. `run_service` therefore ends the process as
-soon as one of its tasks raises or returns early, and says which.
+soon as one of its tasks raises or returns early, and says which; and a watchdog ends it when its event loop hangs.
 """
 
 import asyncio
@@ -14,7 +14,11 @@ from typing import Any
 import uvicorn
 import uvloop
 
+from shared.http.protocol import http_protocol
+from shared.http.protocol_limits import HttpLimits
 from shared.logs import get_logger
+from shared.metrics import ServiceMetrics
+from shared.watchdog import loop_watchdog
 
 log = get_logger(__name__)
 
@@ -33,7 +37,7 @@ class _QuietServer(uvicorn.Server):
         yield
 
 
-def http_server(app: object, host: str, port: int) -> uvicorn.Server:
+def http_server(app: object, host: str, port: int, limits: HttpLimits, metrics: ServiceMetrics) -> uvicorn.Server:
     """Return a uvicorn server for `run_service`; logs go through our own configuration."""
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]
@@ -43,7 +47,8 @@ def http_server(app: object, host: str, port: int) -> uvicorn.Server:
         access_log=False,
         server_header=False,
         date_header=True,
-        timeout_keep_alive=30,
+        http=http_protocol(limits, metrics),  # type: ignore[arg-type]
+        ws="none",
         timeout_graceful_shutdown=5,
     )
     return _QuietServer(config)
@@ -61,13 +66,14 @@ async def run_service(server: uvicorn.Server, tasks: Mapping[str, Work], *, drai
         loop.add_signal_handler(number, stop.set)
     serving = asyncio.create_task(server.serve(), name="http")
     running = [asyncio.create_task(work(stop), name=name) for name, work in tasks.items()]
-    try:
-        await _first_end(running, serving, stop)
-    finally:
-        stop.set()
-        await _drain(running, drain_seconds)
-        server.should_exit = True
-        await asyncio.gather(serving, return_exceptions=True)
+    with loop_watchdog():
+        try:
+            await _first_end(running, serving, stop)
+        finally:
+            stop.set()
+            await _drain(running, drain_seconds)
+            server.should_exit = True
+            await asyncio.gather(serving, return_exceptions=True)
     _raise_failure(running, serving)
 
 

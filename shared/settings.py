@@ -66,6 +66,16 @@ class ServiceSettings(BaseSettings):
         ),
     ] = ""
 
+    reconcile_seconds: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=60,
+            validation_alias="SHOUWANG_RECONCILE_SECONDS",
+            description="how often a service compares what it has with what must be there",
+        ),
+    ] = 20.0
+
     @field_validator("database_url")
     @classmethod
     def _driver_is_asyncpg(cls, value: SecretStr) -> SecretStr:

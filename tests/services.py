@@ -67,7 +67,7 @@ async def running_scorer(
         midnight_grace_seconds=midnight_grace_seconds,
     )
     registry, stop = CollectorRegistry(), asyncio.Event()
-    async with scorer(settings, clock, registry) as parts:
+    async with scorer(settings, registry, clock) as parts:
         tasks = [asyncio.create_task(work(stop), name=name) for name, work in parts.tasks.items()]
         try:
             yield registry

@@ -5,21 +5,24 @@
         kafka.kill(); kafka.start()          # same address, what was acknowledged is still there
 
 KRaft, broker and controller in one process, loopback only. Nothing to install: jars by jgo, Java from a wheel.
+
+It can also be one node of a cluster (kafka_cluster.py). Such a node works only with others, so start them all before
+waiting for one: `launch` each, then await `wait_ready` of each.
 """
 
-import base64
 import os
 import shutil
-import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
 from deploy.local.children import Command, spawn
 from deploy.local.java import find_java
+from deploy.local.kafka_cluster import ClusterNode, new_cluster_id
 from deploy.local.kafka_jars import LOCK_FILE, class_path
 from deploy.local.places import CACHE
 from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.readiness import kafka_round_trip
+from deploy.local.readiness import kafka_node_takes_part, kafka_round_trip
 from deploy.local.server import LocalServer, ServerFailed
 from deploy.local.terminal import last_lines
 
@@ -69,6 +72,7 @@ class LocalKafka(LocalServer):
 
     port: of the client listener; None = 9092 or the next free one, 0 = any free one. It stays over restarts of this
     object. heap_megabytes: the most that Java may use for objects; the process needs about 150 MB beside it.
+    node: its place in a cluster, whose ports are given there.
     """
 
     name: ClassVar[str] = "kafka"
@@ -81,17 +85,19 @@ class LocalKafka(LocalServer):
         cache: Path = CACHE,
         lock: Path = LOCK_FILE,
         heap_megabytes: int = 320,
+        node: ClusterNode | None = None,
     ) -> None:
         super().__init__(directory)
         self._wanted = DEFAULT_PORT if port is None else port
         self._cache = cache / "kafka"
         self._lock = lock
         self._heap_megabytes = heap_megabytes
-        self._ports: tuple[int, int] | None = None
+        self._node = node
+        self._ports = (node.clients[0].port, node.controller_port) if node else None
 
     @property
     def bootstrap_servers(self) -> str:
-        """`host:port` for clients. Raises ServerFailed before the first start."""
+        """`host:port` for clients; of this node alone in a cluster. Raises ServerFailed before the first start."""
         if self._ports is None:
             raise ServerFailed("kafka was never started")
         return f"{LOOPBACK}:{self._ports[0]}"
@@ -102,8 +108,9 @@ class LocalKafka(LocalServer):
         return self._ports is not None
 
     def choose_other_ports(self) -> None:
-        """See LocalServer."""
-        self._ports = None
+        """See LocalServer. The ports of a cluster's node are known to others and stay."""
+        if self._node is None:
+            self._ports = None
 
     def prepare(self) -> Command:
         """Check the jars, format the directory once, write the settings; the command that starts the broker."""
@@ -112,14 +119,17 @@ class LocalKafka(LocalServer):
         if self._ports is None:
             self._ports = (free_port(self._wanted), free_port(0))
         self._empty_scratch_folder()
-        self._write_settings(*self._ports)
+        self._write_settings(self._node.settings() if self._node else _addresses(*self._ports))
         if not (self.home / "data" / "meta.properties").exists():
             self._format(jars)
         return self._java(jars, "kafka.Kafka", "server.properties")
 
     async def ready(self) -> None:
-        """See LocalServer: one record written, read back and its offset stored."""
-        await kafka_round_trip(self.bootstrap_servers)
+        """See LocalServer: a record written, read back, its offset stored; in a cluster, to be one of the brokers."""
+        if self._node is None:
+            await kafka_round_trip(self.bootstrap_servers)
+        else:
+            await kafka_node_takes_part(self.bootstrap_servers, self._node.node_id)
 
     def _empty_scratch_folder(self) -> None:
         """Java unpacks native libraries at each start, and a killed one leaves them behind: keep them out of /tmp."""
@@ -127,20 +137,13 @@ class LocalKafka(LocalServer):
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
 
-    def _write_settings(self, client: int, controller: int) -> None:
-        addresses = {
-            "listeners": f"PLAINTEXT://{LOOPBACK}:{client},CONTROLLER://{LOOPBACK}:{controller}",
-            "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{client}",
-            "controller.quorum.voters": f"1@{LOOPBACK}:{controller}",
-        }
-        lines = [f"{key}={value}\n" for key, value in {**SETTINGS, **addresses}.items()]
+    def _write_settings(self, own: Mapping[str, str]) -> None:
+        lines = [f"{key}={value}\n" for key, value in {**SETTINGS, **own}.items()]
         (self.home / "server.properties").write_text("".join(lines), encoding="ascii")
 
     def _format(self, jars: list[Path]) -> None:
         """Give an empty directory its cluster id; Kafka refuses to start on one without."""
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        # The tool's options are parsed by a library that takes a leading dash for another option.
-        cluster = cluster.replace("-", "A", 1) if cluster.startswith("-") else cluster
+        cluster = self._node.cluster_id if self._node else new_cluster_id()
         command = self._java(
             jars, "kafka.tools.StorageTool", "format", "--cluster-id", cluster, "--config", "server.properties"
         )
@@ -168,3 +171,12 @@ class LocalKafka(LocalServer):
         ]
         # Java names files in the encoding of the locale; under LANG=C a path with Chinese characters is unreachable.
         return Command(argv, environment={**os.environ, "LC_ALL": "C.UTF-8"}, directory=self.home)
+
+
+def _addresses(client: int, controller: int) -> dict[str, str]:
+    """The settings that name the ports of a node that is alone."""
+    return {
+        "listeners": f"PLAINTEXT://{LOOPBACK}:{client},CONTROLLER://{LOOPBACK}:{controller}",
+        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{client}",
+        "controller.quorum.voters": f"1@{LOOPBACK}:{controller}",
+    }

@@ -53,6 +53,22 @@ async def kafka_round_trip(bootstrap_servers: str) -> None:
         await consumer.commit({PROBE: record.offset + 1})
 
 
+async def kafka_node_takes_part(bootstrap_server: str, node_id: int) -> None:
+    """Ask one node of a cluster who its brokers are; raises KafkaError or OSError unless it is one of them itself.
+
+    A node that is starting, or cut off from the controllers, is left out of that list.
+    """
+    await _port_open(bootstrap_server)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_server, request_timeout_ms=4000)
+    try:
+        await admin.start()
+        brokers = {broker["node_id"] for broker in (await admin.describe_cluster())["brokers"]}
+    finally:
+        await admin.close()
+    if node_id not in brokers:
+        raise NotReady(f"node {node_id} is not one of the cluster's brokers: {sorted(brokers)}")
+
+
 async def _port_open(bootstrap_servers: str) -> None:
     """Fail fast and quietly while nobody listens on the first address yet."""
     host, _, port = bootstrap_servers.split(",")[0].rpartition(":")

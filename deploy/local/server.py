@@ -66,12 +66,10 @@ class LocalServer:
         """Start the server and return when it is ready. Raises ServerFailed, InUse, or what `prepare` raises."""
         if self.running:
             return self
-        if clear_leftover(self.record):
-            say(f"{self.name}: ended what a killed run had left behind")
         for attempt in range(1, START_TRIES + 1):
-            self._child = spawn(self.prepare(), self.log, self.record)
+            self.launch()
             try:
-                run_blocking(self._wait_ready)
+                run_blocking(self.wait_ready)
             except NotReady as error:
                 ended = not self.running
                 self.kill()
@@ -85,7 +83,14 @@ class LocalServer:
                 break
         return self
 
-    async def _wait_ready(self) -> None:
+    def launch(self) -> None:
+        """Start the server's process without waiting for it. Raises what `prepare` raises, InUse."""
+        if clear_leftover(self.record):
+            say(f"{self.name}: ended what a killed run had left behind")
+        self._child = spawn(self.prepare(), self.log, self.record)
+
+    async def wait_ready(self) -> None:
+        """Wait until a launched server is ready. Raises NotReady."""
         await wait_until(self.ready, seconds=self.start_seconds, still_alive=lambda: self.running)
 
     def stop(self) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from shared.grades import GradeCode
+from shared.http.openapi import ProblemDocument
 
 
 class Accepted(BaseModel):
@@ -21,28 +22,6 @@ class Valid(BaseModel):
 
     id: str
     status: Literal["valid"]
-
-
-class FaultPlace(BaseModel):
-    """One thing to mend."""
-
-    pointer: Annotated[
-        str, Field(description="JSON pointer into the document that was sent; in a batch, into the event")
-    ]
-    code: str
-    detail: str
-
-
-class ProblemDocument(BaseModel):
-    """Why a request or an event was refused (RFC 9457). `type` leads to a page that says what to do."""
-
-    type: str
-    title: str
-    title_zh: str
-    status: int
-    detail: str
-    errors: list[FaultPlace] | None = None
-    trace_id: str | None = None
 
 
 class EventVerdict(BaseModel):

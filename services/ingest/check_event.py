@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from services.ingest.personal_numbers import personal_numbers
 from shared.access import AccessKey, Scopes
 from shared.clock import day_of, to_rfc3339
 from shared.codec import JsonFraction, pointer
@@ -19,6 +20,8 @@ from shared.events.schemas import SET_BY_INGEST
 
 # More would help nobody to mend a document, and would let a small request have a large answer.
 MAX_FAULTS = 20
+# Of a payload, itself included: no field of any type lies deeper, also where a correction names it.
+MAX_LEVELS = 4
 # Days of the past by their nature: a year mistyped into the future would silence the household until then.
 _DAYS_THAT_HAVE_COME = (("baseline", "as_of"), ("enrolled_on",), ("monitored_on",))
 _TYPES: Mapping[str, EventType] = {wire_type(name): event_type for name, event_type in EVENT_TYPES.items()}
@@ -37,6 +40,8 @@ def check_event(document: object, key: AccessKey, now: datetime) -> EventMessage
     if event_type is None:
         raise _unknown_type()
     faults = [*_payload_faults(event_type, event.data), *_faults_together(event_type, event, day_of(now + MAX_AHEAD))]
+    # Where a model has found one already, it need not be said twice.
+    faults = faults or list(personal_numbers(event))
     if faults:
         raise _invalid(faults)
     if event.time - now > MAX_AHEAD:
@@ -73,21 +78,20 @@ def _read(document: object) -> EventMessage:
 
 def _payload_faults(event_type: EventType, payload: Mapping[str, Any]) -> list[Fault]:
     faults = [Fault(f"/data{f.pointer}", f.code, f.detail) for f in payload_faults(event_type, payload)]
-    # Only where the shape is free can a fraction have come this far.
-    return faults or [
-        Fault(place, "fraction", "write a whole JSON number, or an amount as text") for place in _fractions(payload)
-    ]
+    # Only where the shape is free can these have come so far.
+    return faults or list(_free_faults(payload, "/data", MAX_LEVELS))
 
 
-def _fractions(value: object, path: str = "/data") -> Iterator[str]:
+def _free_faults(value: object, path: str, levels: int) -> Iterator[Fault]:
     if isinstance(value, JsonFraction):
-        yield path
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _fractions(inner, path + pointer(key))
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from _fractions(inner, path + pointer(index))
+        yield Fault(path, "fraction", "write a whole JSON number, or an amount as text")
+    elif isinstance(value, dict | list):
+        if not levels:
+            yield Fault(path, "too_deep", f"nest objects and arrays in a payload at most {MAX_LEVELS - 1} deep")
+            return
+        steps = value.items() if isinstance(value, dict) else enumerate(value)
+        for step, inner in steps:
+            yield from _free_faults(inner, path + pointer(step), levels - 1)
 
 
 def _faults_together(event_type: EventType, event: EventMessage, latest: date) -> Iterator[Fault]:

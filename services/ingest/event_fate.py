@@ -50,9 +50,11 @@ class EventFate:
         records = [record for record in quarantined if record.source == source]
         receipt = recent.get(source)
         if applied is not None:
-            return _applied(event_id, applied, sum(record.reason == CONFLICT for record in records))
+            # One that was put on the log once more is counted by the row which that has left.
+            conflicts = sum(record.reason == CONFLICT and not record.retried for record in records)
+            return _applied(event_id, applied, conflicts)
         if records and (receipt is None or receipt.receipt.offset <= records[0].topic_offset):
-            return _quarantined(event_id, records[0])
+            return _on_the_log_again(event_id, records[0]) if records[0].retried else _quarantined(event_id, records[0])
         if receipt is not None:
             return _accepted(event_id, source, receipt)
         raise RefusedRequest("not-found")
@@ -93,6 +95,11 @@ def _quarantined(event_id: str, record: QuarantinedRecord) -> Fate:
         detail=record.detail,
         quarantined_at=to_rfc3339(record.quarantined_at),
     )
+
+
+def _on_the_log_again(event_id: str, record: QuarantinedRecord) -> Fate:
+    """Of a record that a person took out of the quarantine: what becomes of it now is another row, not there yet."""
+    return Fate(id=event_id, source=record.source, status="accepted", household_id=record.household_id)
 
 
 def _accepted(event_id: str, source: str, recent: RecentReceipt) -> Fate:

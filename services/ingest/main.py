@@ -1,7 +1,5 @@
 """Commands of shouwang-ingest."""
 
-import asyncio
-import sys
 from typing import Annotated
 
 import typer
@@ -13,7 +11,7 @@ from services.ingest.wiring import ingest
 from shared.clock import SystemClock
 from shared.commands import add_common_commands
 from shared.events.schemas import drift, write_schemas
-from shared.lifecycle import run_service
+from shared.lifecycle import run, run_service
 from shared.logs import configure_logs
 from shared.settings import load_settings
 
@@ -31,12 +29,7 @@ def serve() -> None:
     """Take events until SIGTERM or SIGINT."""
     settings = load_settings(IngestSettings)
     configure_logs("ingest", settings.log_level)
-    if sys.platform == "win32":
-        asyncio.run(_serve(settings))
-    else:
-        import uvloop
-
-        uvloop.run(_serve(settings))
+    run(_serve(settings))
 
 
 async def _serve(settings: IngestSettings) -> None:

@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from services.ingest.answers import Accepted, BatchVerdict, EventTypeList, Fate, ProblemDocument, Valid
+from services.ingest.answers import Accepted, BatchVerdict, EventTypeList, Fate, Valid
 from services.ingest.read_request import Mode
+from shared.codec import TEXT_PATTERN
 from shared.events.catalogue import EVENT_TYPES
-from shared.events.envelope import EventMessage, wire_type
+from shared.events.envelope import EVENT_ID_PATTERN, EventMessage, wire_type
+from shared.events.household_event import SourceClass
 from shared.events.schemas import SET_BY_INGEST, event_schema, relocated
-from shared.http.catalogue import PROBLEMS
+from shared.http.openapi import COMPONENTS, complete_problems, problem_responses
 
-COMPONENTS = "#/components/schemas/"
 EVENT = "HouseholdEvent"
 _DRY_RUN = {
     "name": "dry_run",
@@ -20,37 +21,34 @@ _DRY_RUN = {
 _KEY = [{"key": list[str]()}]
 
 
-def _problems(*slugs: str) -> dict[int | str, dict[str, Any]]:
-    found: dict[int | str, dict[str, Any]] = {}
-    for slug in slugs:
-        problem = PROBLEMS[slug]
-        entry = found.setdefault(problem.status, {"description": ""})
-        entry["description"] = "; ".join(filter(None, [entry["description"], f"{slug}: {problem.meaning}"]))
-        entry["content"] = {"application/problem+json": {"schema": {"$ref": f"{COMPONENTS}ProblemDocument"}}}
-        if problem.status in (429, 503):
-            entry["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
-    return found
-
-
 def _attribute_headers() -> list[dict[str, Any]]:
     """The ce-* headers of binary mode; required there, absent in structured mode."""
-    names = [name for name in EventMessage.model_fields if name not in (*SET_BY_INGEST, "data", "datacontenttype")]
+    fields = EventMessage.model_json_schema()["properties"]
     return [
         {
             "name": f"ce-{name}",
             "in": "header",
             "required": False,
-            "schema": {"type": "string"},
+            "schema": _header_schema(field),
             "description": f"binary mode: attribute {name}, percent-encoded",
         }
-        for name in names
+        for name, field in fields.items()
+        if name not in (*SET_BY_INGEST, "data", "datacontenttype")
     ]
+
+
+def _header_schema(field: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" in field:
+        return {"type": "string", "enum": [speaker.value for speaker in SourceClass]}
+    told = next((choice for choice in field.get("anyOf", ()) if choice.get("type") == "string"), field)
+    # What is not ASCII is longer in a header than the attribute is.
+    kept = ("const", "pattern", "format") if told.get("pattern") != TEXT_PATTERN else ()
+    return {"type": "string", **{word: told[word] for word in kept if word in told}}
 
 
 _FOR_ANY_WRITE = (
     "malformed-json",
     "unauthorised",
-    "too-slow",
     "too-large",
     "unsupported-media-type",
     "invalid-request",
@@ -59,15 +57,22 @@ _FOR_ANY_WRITE = (
     "temporarily-unavailable",
 )
 
+_FATE_LINK = {
+    "fate": {
+        "operationId": "get_event",
+        "parameters": {"event_id": "$response.body#/id"},
+        "description": "What becomes of the event",
+    }
+}
 POST_EVENT: dict[str, Any] = {
     "summary": "Send one event",
     "operation_id": "post_event",
     "status_code": 202,
     "response_model": None,
     "responses": {
-        202: {"model": Accepted, "description": "A quorum of the log has the event"},
+        202: {"model": Accepted, "description": "A quorum of the log has the event", "links": _FATE_LINK},
         200: {"model": Valid, "description": "Dry run: the event would be accepted"},
-        **_problems(*_FOR_ANY_WRITE, "forbidden", "invalid-event", "unknown-event-type", "time-ahead"),
+        **problem_responses(*_FOR_ANY_WRITE, "forbidden", "invalid-event", "unknown-event-type", "time-ahead"),
     },
     "openapi_extra": {
         "security": _KEY,
@@ -90,7 +95,7 @@ POST_BATCH: dict[str, Any] = {
         202: {"model": BatchVerdict, "description": "Every event was taken"},
         200: {"model": BatchVerdict, "description": "Dry run: every event would be taken"},
         207: {"model": BatchVerdict, "description": "At least one event was not taken"},
-        **_problems(*_FOR_ANY_WRITE, "invalid-event"),
+        **problem_responses(*_FOR_ANY_WRITE, "invalid-event"),
     },
     "openapi_extra": {
         "security": _KEY,
@@ -117,7 +122,9 @@ GET_EVENT: dict[str, Any] = {
     "response_model": None,
     "responses": {
         200: {"model": Fate, "description": "The event's fate"},
-        **_problems("unauthorised", "not-found", "invalid-request", "too-many-requests", "temporarily-unavailable"),
+        **problem_responses(
+            "unauthorised", "not-found", "invalid-request", "too-many-requests", "temporarily-unavailable"
+        ),
     },
     "openapi_extra": {
         "security": _KEY,
@@ -125,7 +132,7 @@ GET_EVENT: dict[str, Any] = {
             {
                 "name": "source",
                 "in": "query",
-                "schema": {"type": "string"},
+                "schema": {"type": "string", "pattern": r"^[!-~]{1,200}$"},
                 "description": "needed where the id was sent under several sources",
             }
         ],
@@ -135,7 +142,10 @@ LIST_EVENT_TYPES: dict[str, Any] = {
     "summary": "The event types",
     "operation_id": "list_event_types",
     "response_model": None,
-    "responses": {200: {"model": EventTypeList, "description": "Every event type, with an example"}},
+    "responses": {
+        200: {"model": EventTypeList, "description": "Every event type, with an example"},
+        **problem_responses(),
+    },
 }
 GET_EVENT_TYPE: dict[str, Any] = {
     "summary": "The JSON Schema of one event type",
@@ -146,27 +156,29 @@ GET_EVENT_TYPE: dict[str, Any] = {
             "description": "JSON Schema 2020-12 of the whole event",
             "content": {"application/schema+json": {"schema": {"type": "object"}}},
         },
-        **_problems("not-found"),
+        **problem_responses("not-found"),
     },
+}
+
+_PATH_SCHEMAS: dict[str, dict[str, Any]] = {
+    "event_id": {"pattern": EVENT_ID_PATTERN},
+    "event_type": {"enum": list(EVENT_TYPES)},
 }
 
 
 def complete(document: dict[str, Any]) -> None:
     """Put the events' schemas, the problem document and the key into the components of the generated document."""
-    components = document.setdefault("components", {})
-    schemas = components.setdefault("schemas", {})
-    schemas |= _of_models()
+    complete_problems(document)
+    components = document["components"]
+    components["schemas"] |= _of_events()
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for address in document["paths"].values():
         for operation in address.values():
-            _drop_generated(operation)
+            _narrow_path(operation)
 
 
-def _of_models() -> dict[str, Any]:
+def _of_events() -> dict[str, Any]:
     schemas: dict[str, Any] = {}
-    problem = ProblemDocument.model_json_schema(ref_template=COMPONENTS + "{model}")
-    schemas |= problem.pop("$defs")
-    schemas["ProblemDocument"] = problem
     for name, event_type in EVENT_TYPES.items():
         schema, definitions = relocated(event_schema(event_type), COMPONENTS)
         schemas |= definitions
@@ -181,7 +193,8 @@ def _of_models() -> dict[str, Any]:
     return schemas
 
 
-def _drop_generated(operation: dict[str, Any]) -> None:
-    """Remove the answer that FastAPI adds for parameters; ours is a problem document."""
-    unprocessable = operation["responses"].get("422", {})
-    unprocessable.get("content", {}).pop("application/json", None)
+def _narrow_path(operation: dict[str, Any]) -> None:
+    """Say what the names in a path look like; the routes take any text and answer 404."""
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "path":
+            parameter["schema"] |= _PATH_SCHEMAS[parameter["name"]]

@@ -1,5 +1,6 @@
 """Remembers the newest receipts, so that the sender of an event hears of it before the scorer has passed it."""
 
+import random
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,16 @@ class RecentReceipt:
     receipt: Receipt
     household_id: str
     recorded_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class GivenReceipt:
+    """A receipt with the event's identity."""
+
+    source: str
+    event_id: str
+    partition: int
+    offset: int
 
 
 class RecentReceipts:
@@ -40,3 +51,12 @@ class RecentReceipts:
     def of(self, key_id: str, event_id: str) -> Mapping[str, RecentReceipt]:
         """Return the receipts of an event id that this key sent, by source."""
         return self._known.get((key_id, event_id), {})
+
+    def sample(self, most: int) -> list[GivenReceipt]:
+        """Return some receipts, chosen at random."""
+        keys = random.sample(list(self._known), min(most, len(self._known)))
+        return [
+            GivenReceipt(source, event_id, *recent.receipt)
+            for key_id, event_id in keys
+            for source, recent in self._known[key_id, event_id].items()
+        ]

@@ -5,10 +5,10 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import ServiceSettings
+from shared.http.protocol_limits import HttpSettings
 
 
-class IngestSettings(ServiceSettings):
+class IngestSettings(HttpSettings):
     """Settings of one ingest process."""
 
     model_config = SettingsConfigDict(env_prefix="SHOUWANG_INGEST_", frozen=True, extra="ignore", populate_by_name=True)
@@ -18,9 +18,6 @@ class IngestSettings(ServiceSettings):
     publish_timeout_seconds: Annotated[
         float, Field(gt=0, le=30, description="how long the log may take to acknowledge before the answer is 503")
     ] = 2.0
-    body_timeout_seconds: Annotated[
-        float, Field(gt=0, le=300, description="how long a caller may take to send the body of one request")
-    ] = 30.0
     max_in_flight_bytes: Annotated[
         int,
         Field(ge=1_048_576, description="event bytes received and being put on the log at once; more is answered 503"),

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.ingest.recent_receipts import GivenReceipt
 from shared.db.session import transaction
 from shared.events.envelope import event_identity
 
@@ -24,13 +25,29 @@ _LEDGER = """
 _LEDGER_OF_ONE = text(_LEDGER.format(event="l.identity = :identity"))
 _LEDGER_OF_ANY_SOURCE = text(_LEDGER.format(event="l.event_id = :event_id"))
 _QUARANTINE = text("""
-    SELECT source, household_id, reason, detail, topic_offset, quarantined_at
+    SELECT source, household_id, reason, detail, topic_offset, quarantined_at, retried_at IS NOT NULL AS retried
     FROM quarantine
     WHERE event_id = :event_id AND key_id = :key_id AND source IS NOT NULL
       AND (CAST(:source AS text) IS NULL OR source = :source)
     ORDER BY quarantine_id DESC
     LIMIT :most
 """)
+
+# What the scorer has passed and what is in neither of its books. Offsets that it has not reached are still on the way.
+_WITHOUT_TRACE = text("""
+    SELECT given.at FROM unnest(
+        CAST(:ats AS int[]), CAST(:identities AS bytea[]), CAST(:partitions AS int[]), CAST(:offsets AS bigint[])
+    ) AS given (at, identity, partition, place)
+    JOIN partition_position AS read
+      ON read.consumer_group = :scorer AND read.topic = :topic AND read.partition = given.partition
+     AND read.next_offset > given.place
+    WHERE NOT EXISTS (SELECT 1 FROM event_ledger AS l WHERE l.identity = given.identity)
+      AND NOT EXISTS (
+        SELECT 1 FROM quarantine AS q
+        WHERE q.topic = :topic AND q.topic_partition = given.partition AND q.topic_offset = given.place
+      )
+""")
+SCORER = "shouwang-scorer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +64,7 @@ class LedgerEntry:
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedRecord:
-    """A record that could not be applied, with the reason."""
+    """A record that could not be applied, with the reason. retried: a person has put it on the log once more."""
 
     source: str
     household_id: str | None
@@ -55,6 +72,7 @@ class QuarantinedRecord:
     detail: str
     topic_offset: int
     quarantined_at: datetime
+    retried: bool = False
 
 
 class FateStore:
@@ -78,3 +96,26 @@ class FateStore:
             ledger = [LedgerEntry(**row) for row in entries.mappings()]
             records = await connection.execute(_QUARANTINE, {**known, "source": source})
             return ledger, [QuarantinedRecord(**row) for row in records.mappings()]
+
+
+class TraceStore:
+    """Tells whether accepted events have left a trace. topic: with the installation's prefix."""
+
+    def __init__(self, engine: AsyncEngine, topic: str) -> None:
+        self._engine = engine
+        self._topic = topic
+
+    async def without_trace(self, given: Sequence[GivenReceipt]) -> list[GivenReceipt]:
+        """Return those that the scorer has passed and that are in no book of its. Raises TemporaryFailure."""
+        values = {
+            "ats": list(range(len(given))),
+            "identities": [event_identity(one.source, one.event_id) for one in given],
+            "partitions": [one.partition for one in given],
+            "offsets": [one.offset for one in given],
+            "scorer": SCORER,
+            "topic": self._topic,
+        }
+        async with transaction(self._engine) as connection:
+            await connection.execute(_SHORT)
+            found = await connection.execute(_WITHOUT_TRACE, values)
+            return [given[row.at] for row in found]

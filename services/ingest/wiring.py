@@ -17,9 +17,10 @@ from services.ingest.event_types import EventTypePages
 from services.ingest.limits import InFlight
 from services.ingest.metrics import IngestMetrics
 from services.ingest.recent_receipts import RecentReceipts
+from services.ingest.reconcile_receipts import ReceiptMetrics, ReconcileReceipts
 from services.ingest.routes import Edge
 from services.ingest.settings import IngestSettings
-from services.ingest.store import FateStore
+from services.ingest.store import FateStore, TraceStore
 from shared.bus.kafka import KafkaPublisher
 from shared.clock import Clock
 from shared.db.access_keys import AccessKeys
@@ -27,6 +28,7 @@ from shared.db.session import open_engine
 from shared.http.bearer import KeyCache
 from shared.lifecycle import Work, http_server
 from shared.metrics import ServiceMetrics
+from shared.topics import HOUSEHOLD_EVENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class Ingest:
 async def ingest(settings: IngestSettings, clock: Clock, registry: CollectorRegistry) -> AsyncIterator[Ingest]:
     """Open everything ingest needs. Kafka and the database may be away: it then says so on each request."""
     name = f"{socket.gethostname()}-{os.getpid()}"
-    metrics = IngestMetrics(ServiceMetrics("ingest", registry))
+    service_metrics = ServiceMetrics("ingest", registry)
+    metrics = IngestMetrics(service_metrics)
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(settings, f"shouwang-ingest {name}"))
         publisher = KafkaPublisher(
@@ -69,5 +72,13 @@ async def ingest(settings: IngestSettings, clock: Clock, registry: CollectorRegi
             body_timeout_seconds=settings.body_timeout_seconds,
         )
         app = create_app(edge, registry, {"log": publisher.check, "keys": keys.check_ready})
-        server = http_server(app, settings.host, settings.port)
-        yield Ingest(server, {"keys": keys.run, "publish": until_drained(publisher.run, server)})
+        limits = settings.http_limits(opaque_below=b"/v1/events/")
+        server = http_server(app, settings.host, settings.port, limits, service_metrics)
+        reconcile = ReconcileReceipts(
+            receipts,
+            TraceStore(engine, settings.kafka_topic_prefix + HOUSEHOLD_EVENTS.name),
+            ReceiptMetrics(service_metrics),
+            every_seconds=settings.reconcile_seconds,
+        )
+        tasks = {"keys": keys.run, "publish": until_drained(publisher.run, server), "reconcile": reconcile.run}
+        yield Ingest(server, tasks)

@@ -9,6 +9,7 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.notifier import openapi
 from services.notifier.routes import BODY_LIMIT_BYTES
 from shared.errors import RefusedRequest
 from shared.http.health import Check, HttpMetrics, RequestMetrics, install_health
@@ -107,6 +108,8 @@ def create_app(
     install_health(app, registry, checks)
     app.include_router(api)
     app.include_router(console)
+    # The app keeps the document that it builds here and serves it at /openapi.json.
+    openapi.complete(app.openapi())
     app.mount("/static", StaticFiles(directory=static), name="static")
     app.add_middleware(BodyLimit, most=BODY_LIMIT_BYTES)
     app.add_middleware(RequestMetrics, metrics=http_metrics)

@@ -1,7 +1,8 @@
 """Deliver what is due: lease it, close the transaction, send, store the outcome in a transaction of its own.
 
 One lane per channel, so that slow webhooks never hold a mail. Within a lane, one slow host holds no more than its
-share. A worker that dies leaves leases that expire; the next sends the same message under the same id.
+share. A lease is short and renewed while its message is being sent. A worker that dies leaves leases that expire; the
+next sends the same message under the same id.
 """
 
 import asyncio
@@ -13,10 +14,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from services.notifier.channels.ports import Address, Channel
-from services.notifier.core.retries import Attempt, Verdict, is_given_up, judge, still_wanted
+from services.notifier.conclude_sent import PAUSES_BEFORE_OUTCOME_IS_LOST_SECONDS, ConcludeSent
+from services.notifier.core.retries import SENT, Attempt, Verdict, is_given_up, is_outage, judge, still_wanted
 from services.notifier.metrics import OUTCOME_OF_STATUS, NotifierMetrics
 from services.notifier.settings import NotifierSettings
-from services.notifier.store.deliveries import NOT_TRIED, Aftermath, Deliveries, Due
+from services.notifier.store.deliveries import NOT_TRIED, Aftermath, Deliveries, Due, Taken
 from shared.alerts import ChannelName, DeliveryStatus
 from shared.clock import Clock
 from shared.errors import TemporaryFailure
@@ -26,7 +28,6 @@ from shared.logs import get_logger
 log = get_logger(__name__)
 
 PAUSE_WITHOUT_DATABASE_SECONDS = 1.0
-PAUSES_BEFORE_OUTCOME_IS_LOST_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0)
 DRAIN_SECONDS = 8.0
 SHOW_PENDING_SECONDS = 5.0
 # After one of these a host gets one message at a time until it takes one.
@@ -40,6 +41,7 @@ class Targets:
         self._share = share
         self._under_way: Counter[str] = Counter()
         self._troubled: set[str] = set()
+        self._out: set[str] = set()
 
     def take(self, target: str) -> bool:
         """Begin a send, unless the target has its share."""
@@ -48,8 +50,8 @@ class Targets:
         self._under_way[target] += 1
         return True
 
-    def give_back(self, target: str, attempt_code: str) -> None:
-        """End a send, and remember how the target fares."""
+    def give_back(self, target: str, attempt_code: str) -> bool:
+        """End a send and remember how the target fares; True when it has just come back from an outage."""
         self._under_way[target] -= 1
         if not self._under_way[target]:
             del self._under_way[target]
@@ -57,6 +59,12 @@ class Targets:
             self._troubled.add(target)
         else:
             self._troubled.discard(target)
+        came_back = attempt_code == SENT and target in self._out
+        if is_outage(attempt_code):
+            self._out.add(target)
+        elif came_back:
+            self._out.remove(target)
+        return came_back
 
     def busy(self) -> list[str]:
         """Return the targets that have their share."""
@@ -87,12 +95,13 @@ class Deliver:
         self._settings = settings
         self._worker = worker
         self._claims = itertools.count(1)
+        self._sent = ConcludeSent(deliveries)
         self._spread = spread
         parallel = settings.delivery_parallel
         # All mail goes through one relay; a webhook's host is one of many.
         self._targets = Targets(parallel if channel.name is ChannelName.SMTP else max(1, parallel // 4))
         self._wake = asyncio.Event()
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], Due] = {}
 
     @property
     def name(self) -> ChannelName:
@@ -105,19 +114,23 @@ class Deliver:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until stopped; a supervised task. Sends under way get a few seconds to end."""
-        try:
-            while not stop.is_set():
-                self._wake.clear()
-                if not await self.start_due():
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), self._settings.poll_seconds)
-        finally:
-            await self.finish(DRAIN_SECONDS)
+        async with asyncio.TaskGroup() as group:
+            renewing = group.create_task(self._renew(), name=f"renew leases {self.name}")
+            try:
+                while not stop.is_set():
+                    self._wake.clear()
+                    if not await self.start_due():
+                        with contextlib.suppress(TimeoutError):
+                            await asyncio.wait_for(self._wake.wait(), self._settings.poll_seconds)
+            finally:
+                await self.finish(DRAIN_SECONDS)
+                renewing.cancel()
 
     async def start_due(self) -> int:
         """Lease what is due and begin to send it; return how many were begun."""
         free = self._settings.delivery_parallel - len(self._running)
-        if free <= 0:
+        if free <= 0 or (self._running and free < self._settings.delivery_parallel // 2):
+            # One claim for several: asking for each single slot costs more than sending.
             return 0
         try:
             return await self._start(await self._claim(free))
@@ -134,6 +147,18 @@ class Deliver:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
+    async def _renew(self) -> None:
+        """Show that we live: until another replica may take what we send, a third of the lease is always to come."""
+        lease = timedelta(seconds=self._settings.lease_seconds)
+        while True:
+            await asyncio.sleep(self._settings.lease_seconds / 3)
+            if not self._running:
+                continue
+            try:
+                await self._deliveries.renew(list(self._running.values()), self._clock.now() + lease)
+            except TemporaryFailure as failure:
+                log.warning("leases were not renewed", reason=str(failure))
+
     async def _claim(self, most: int) -> Sequence[Due]:
         return await self._deliveries.claim(
             self._channel.name,
@@ -149,7 +174,7 @@ class Deliver:
         taken = [due for due in dues if self._targets.take(due.target)]
         for due in taken:
             task = asyncio.create_task(self._deliver(due), name=f"deliver {due.delivery_id}")
-            self._running.add(task)
+            self._running[task] = due
             task.add_done_callback(self._done)
         too_many = [due for due in dues if due not in taken]
         if too_many:
@@ -157,13 +182,13 @@ class Deliver:
         return len(taken)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+        del self._running[task]
         self._wake.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a delivery could not be concluded; its lease will expire", exc_info=error)
 
     async def _deliver(self, due: Due) -> None:
-        code = NOT_TRIED
+        code, came_back = NOT_TRIED, False
         try:
             wanted = self._wanted(due)
             if due.attempts and not wanted:
@@ -174,10 +199,26 @@ class Deliver:
                 code, now = attempt.code, self._clock.now()
                 verdict = self._judge(due, attempt, wanted, now)
         finally:
-            self._targets.give_back(due.target, code)
-        aftermath = await self._conclude(due, attempt, verdict, now)
+            came_back = self._targets.give_back(due.target, code)
+        if verdict.status is DeliveryStatus.SENT:
+            taken = Taken(due.delivery_id, now, attempt.receipt or "", attempt.code)
+            aftermath = Aftermath() if await self._sent.store(taken) else None
+        else:
+            aftermath = await self._conclude(due, attempt, verdict, now)
         if aftermath is not None:
             self._report(due, attempt, verdict, aftermath, now)
+        if came_back:
+            await self._hurry(due.target, now)
+
+    async def _hurry(self, target: str, now: datetime) -> None:
+        """What waits for a host that is back need not wait for its next turn."""
+        try:
+            hurried = await self._deliveries.hurry(self._channel.name, target, now)
+        except TemporaryFailure as failure:
+            # They keep their turns.
+            log.warning("deliveries were not hurried", reason=str(failure))
+            return
+        log.info("a receiver is back", channel=self._channel.name, hurried=hurried)
 
     async def _attempt(self, due: Due) -> Attempt:
         address = Address(due.staff_id, due.email, due.webhook_url, due.webhook_secret)

@@ -25,6 +25,7 @@ from shared.db.session import open_engine
 from shared.errors import TemporaryFailure
 from shared.lifecycle import http_server, run, run_service
 from shared.logs import configure_logs, get_logger
+from shared.metrics import ServiceMetrics
 from shared.policy import PolicyInvalid
 from shared.settings import load_settings
 
@@ -171,8 +172,11 @@ def _stop(words: str, status: int) -> NoReturn:
 
 async def _serve(settings: NotifierSettings) -> None:
     try:
-        async with notifier(settings, SystemClock(), CollectorRegistry()) as parts:
-            await run_service(http_server(parts.app, settings.host, settings.port), parts.tasks)
+        registry = CollectorRegistry()
+        async with notifier(settings, registry) as parts:
+            metrics = ServiceMetrics("notifier", registry)
+            server = http_server(parts.app, settings.host, settings.port, settings.http_limits(), metrics)
+            await run_service(server, parts.tasks)
     except TemporaryFailure as failure:
         log.error("the notifier cannot go on", reason=str(failure))
         raise SystemExit(1) from None

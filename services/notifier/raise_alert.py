@@ -11,6 +11,7 @@ from services.notifier.store.rows import QuarantineRow
 from shared.bus.ports import Claim, PartitionBatch, Record, TopicPartition
 from shared.clock import Clock
 from shared.codec import MalformedJson
+from shared.db.positions import Fates
 from shared.grade_message import read_grade_change
 from shared.grades import GradeChanged
 from shared.logs import get_logger
@@ -47,7 +48,7 @@ class RaiseAlert:
         """Apply a batch and move the position, in one transaction. Raises TemporaryFailure, LostOwnership."""
         changes, refused = read_records(batch)
         async with self._store.transaction() as tx:
-            await tx.advance(batch.partition, batch.claim, batch.next_offset)
+            await tx.advance(batch, Fates(applied=len(changes), quarantined=len(refused)))
             await tx.quarantine(refused)
             drafts = await self._drafts(tx, changes)
             for change in changes:

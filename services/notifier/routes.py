@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import ValidationError
 
+from services.notifier import openapi
 from services.notifier.act_on_alert import ActOnAlert
 from services.notifier.auth import ApiCallers, Caller
 from services.notifier.core.message import is_alert_id
@@ -28,7 +29,7 @@ def api_routes(callers: ApiCallers, reader: AlertReader, act: ActOnAlert) -> API
     """Return the API's routes."""
     router = APIRouter(prefix="/v1", tags=["alerts"])
 
-    @router.get("/alerts", summary="Alerts within the caller's division, newest first")
+    @router.get("/alerts", **openapi.LIST_ALERTS)
     async def list_alerts(
         request: Request,
         household_id: Annotated[str | None, Query(pattern=HOUSEHOLD_ID_PATTERN)] = None,
@@ -50,11 +51,11 @@ def api_routes(callers: ApiCallers, reader: AlertReader, act: ActOnAlert) -> API
         more = len(found) > limit
         return AlertPage(items=tuple(found[:limit]), next=write_cursor(found[limit - 1]) if more else None)
 
-    @router.get("/alerts/{alert_id}", summary="One alert with its timeline")
+    @router.get("/alerts/{alert_id}", **openapi.SHOW_ALERT)
     async def show_alert(request: Request, alert_id: str) -> AlertDetail:
         return await _find(reader, await callers.reader(request), alert_id)
 
-    @router.post("/alerts/{alert_id}/acknowledge", summary="Take an alert on; a repeat changes nothing")
+    @router.post("/alerts/{alert_id}/acknowledge", **openapi.ACKNOWLEDGE_ALERT)
     async def acknowledge_alert(request: Request, alert_id: str) -> AlertDetail:
         caller = await callers.actor(request)
         await act.acknowledge(alert_id, caller, await _read_body(request))

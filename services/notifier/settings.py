@@ -7,12 +7,12 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import ServiceSettings
+from shared.http.protocol_limits import HttpSettings
 
 IMPLICIT_TLS_PORT = 465
 
 
-class NotifierSettings(ServiceSettings):
+class NotifierSettings(HttpSettings):
     """Settings of one notifier process."""
 
     model_config = SettingsConfigDict(
@@ -55,8 +55,11 @@ class NotifierSettings(ServiceSettings):
         15.0
     )
     lease_seconds: Annotated[
-        float, Field(gt=0, le=600, description="how long a replica holds a delivery before another may take it")
-    ] = 30.0
+        float,
+        Field(
+            ge=1, le=600, description="how long after a replica was last heard of another may take over its deliveries"
+        ),
+    ] = 6.0
     poll_seconds: Annotated[
         float, Field(gt=0, le=60, description="how often due deliveries are looked for when nothing wakes the worker")
     ] = 0.2
@@ -77,8 +80,6 @@ class NotifierSettings(ServiceSettings):
 
     @model_validator(mode="after")
     def _is_safe(self) -> Self:
-        if self.lease_seconds <= self.send_timeout_seconds:
-            raise ValueError("lease_seconds must be longer than send_timeout_seconds, or two replicas send at once")
         if self.environment == "production":
             if self.webhook_allow_private:
                 raise ValueError("SHOUWANG_NOTIFIER_WEBHOOK_ALLOW_PRIVATE is for desks and tests, not for production")

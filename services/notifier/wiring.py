@@ -22,14 +22,18 @@ from services.notifier.console.routes import Console
 from services.notifier.deliver import Deliver, ShowPending
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.raise_alert import RaiseAlert
+from services.notifier.reconcile import Reconcile, ReconcileMetrics
 from services.notifier.routes import api_routes
 from services.notifier.settings import NotifierSettings
 from services.notifier.store.alerts import AlertStore
+from services.notifier.store.reconciling import Reconciling
 from services.notifier.store.stores import Stores
 from shared.bus.consumer_loop import ConsumerLoop, LoopMetrics
 from shared.bus.kafka import kafka_consumer
+from shared.bus.progress import ProgressWatch
 from shared.clock import Clock
 from shared.db.access_keys import AccessKeys
+from shared.db.clock import DatabaseClock
 from shared.db.migrate import check_schema, newest_revision
 from shared.db.positions import Positions
 from shared.db.session import open_engine
@@ -52,8 +56,13 @@ class Notifier:
 
 
 @asynccontextmanager
-async def notifier(settings: NotifierSettings, clock: Clock, registry: CollectorRegistry) -> AsyncIterator[Notifier]:
-    """Open everything the notifier needs. Raises TemporaryFailure when Kafka or the database's schema is not there."""
+async def notifier(
+    settings: NotifierSettings, registry: CollectorRegistry, clock: Clock | None = None
+) -> AsyncIterator[Notifier]:
+    """Open everything the notifier needs. Raises TemporaryFailure when Kafka or the database's schema is not there.
+
+    clock: by default the database's.
+    """
     name = settings.instance or f"{socket.gethostname()}-{os.getpid()}"
     metrics = ServiceMetrics("notifier", registry)
     notifier_metrics = NotifierMetrics(metrics)
@@ -62,6 +71,9 @@ async def notifier(settings: NotifierSettings, clock: Clock, registry: Collector
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(settings, f"shouwang-notifier {name}"))
         await check_schema(engine, newest)
+        database_clock = DatabaseClock(engine)
+        await database_clock.ask()
+        clock = clock or database_clock
         consumer = await stack.enter_async_context(
             kafka_consumer(
                 settings.kafka_bootstrap_servers,
@@ -103,7 +115,13 @@ async def notifier(settings: NotifierSettings, clock: Clock, registry: Collector
         app = web.app(stores, ConsoleQueries(engine), checks)
         tasks: dict[str, Work] = {f"deliver_{lane.name}": lane.run for lane in lanes}
         pending = ShowPending(stores.deliveries, notifier_metrics)
-        yield Notifier(app, {"consume": loop.run, "keys": keys.run, "pending": pending.run, **tasks})
+        progress = ProgressWatch(loop, consumer)
+        reconcile = Reconcile(
+            Reconciling(engine), clock, ReconcileMetrics(metrics), every_seconds=settings.reconcile_seconds
+        )
+        tasks |= {"consume": loop.run, "progress": progress.run, "reconcile": reconcile.run}
+        tasks |= {"keys": keys.run, "pending": pending.run, "clock": database_clock.run}
+        yield Notifier(app, tasks)
 
 
 @dataclass(frozen=True, slots=True)

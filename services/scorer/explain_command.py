@@ -19,7 +19,7 @@ from services.scorer.core.grade import Decision
 from services.scorer.core.household import Folded, replay
 from services.scorer.grade_change import Household, Occasion, grade_change
 from services.scorer.residence import stays_of
-from services.scorer.settings import ScorerSettings
+from services.scorer.settings import CommandSettings
 from services.scorer.store import ScorerStore, StateRow
 from services.scorer.wiring import CONSUMER_GROUP
 from shared.bus.ports import TopicPartition
@@ -42,10 +42,6 @@ class NothingToExplain(Exception):
     """There is no decision of that household on that day; the message says why in one line."""
 
 
-class _DatabaseOnly(ScorerSettings):
-    kafka_bootstrap_servers: str = "not needed"
-
-
 def explain(
     household: Annotated[str, typer.Argument(help="The household's id", metavar="HOUSEHOLD")],
     at: Annotated[
@@ -55,7 +51,7 @@ def explain(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of text")] = False,
 ) -> None:
     """Show the decision that stood for a household at the end of a day, with everything behind it."""
-    settings = load_settings(_DatabaseOnly)
+    settings = load_settings(CommandSettings)
     day = at.date() if at else day_of(SystemClock().now())
     found: list[Mapping[str, Any]] = []
 

@@ -2,20 +2,22 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Literal
 
 from services.scorer.core.grade import Decision
-from services.scorer.core.household import Change, Folded, HouseholdState, advance, fold, new_household, replay
+from services.scorer.core.household import Change, HouseholdState, advance, fold, new_household, replay
 from services.scorer.core.state_codec import decode, encode
+from services.scorer.fold_anew import check_writable, findings_of, fold_anew, status_of
 from services.scorer.grade_change import Household, Occasion, grade_change
+from services.scorer.outcome import Outcome, parked_reason
 from services.scorer.read_record import ReceivedEvent
 from services.scorer.residence import division_from, stays_of
 from services.scorer.store import LedgerRow, StateRow, TransitionRow
 from shared.events.catalogue import EVENT_TYPES
 from shared.events.household_event import HouseholdEvent
-from shared.grades import GradeChanged, RiskGrade
+from shared.grades import RiskGrade
 from shared.logs import get_logger
 from shared.policy import Policies, PolicyBook
 
@@ -24,30 +26,6 @@ log = get_logger(__name__)
 
 class NeedsHistory(Exception):
     """An event changes the past of its household: its ledger must be loaded and folded from nothing."""
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a household's events of one batch amount to.
-
-    label: what became of them (applied, waiting, parked). clue: (household_id, division) for `opened_clue`.
-    findings: (household_id, code, identity of the event).
-    """
-
-    state: StateRow
-    label: str
-    ledger: list[LedgerRow] = field(default_factory=list)
-    transitions: list[TransitionRow] = field(default_factory=list)
-    changes: list[GradeChanged] = field(default_factory=list)
-    findings: list[tuple[str, str, bytes]] = field(default_factory=list)
-    opened_clue: bool = False
-    closed_clue: bool = False
-    newly_parked: bool = False
-
-    @property
-    def clue(self) -> tuple[str, str]:
-        """The household that no register knows, and the division that its event named."""
-        return (self.state.household_id, self.state.division)
 
 
 def fold_household(
@@ -63,6 +41,7 @@ def fold_household(
     cannot be folded without; nothing has happened then.
     """
     work = _Work(stored, events[0], now, policies, history)
+    work.make_readable()
     for received in events:
         work.take(received)
     return work.outcome()
@@ -73,7 +52,18 @@ def tick_household(
 ) -> Outcome:
     """Bring a household to 00:00 of today. Raises NeedsHistory as `fold_household` does."""
     work = _Work(stored, None, now, policies, history)
+    work.make_readable()
     work.tick(today)
+    return work.outcome()
+
+
+def refold_household(stored: StateRow, history: Sequence[HouseholdEvent], now: datetime, policies: Policies) -> Outcome:
+    """Fold a household anew from its ledger, and take it out of its parking place if it was there.
+
+    Raises whatever the core raises for a history that cannot be folded; the household is to stay as it is then.
+    """
+    work = _Work(stored, None, now, policies, history)
+    work.fold_anew()
     return work.outcome()
 
 
@@ -94,7 +84,7 @@ class _Work:
                 first.household_id, first.division, None, "waiting", None, 0, 0, None, None, encode(new_household())
             )
         self._row = stored
-        self._state = _state_of(stored, history, policies)
+        self._state, self._unread = _state_of(stored)
         self._was_known = stored.household_seq > 0
         self._is_area = stored.status == "area" or (first is not None and not self._was_known and _of_area(first))
         self._was_enrolled = self._state.enrolled
@@ -107,42 +97,70 @@ class _Work:
         self._so_far = None if history is None else list(history)
         self._made = Outcome(stored, "applied")
 
+    def make_readable(self) -> None:
+        """Rebuild from the ledger a state that another release has written in a format of its own.
+
+        Raises NeedsHistory. A parked household is left alone: only a person's word takes it out.
+        """
+        if self._unread is None or self._parked is not None:
+            return
+        if self._so_far is None:
+            raise NeedsHistory
+        log.warning("a stored state is rebuilt from the ledger", household_id=self._row.household_id)
+        with self._parking_at("rebuild"):
+            self.fold_anew()
+
+    def fold_anew(self) -> None:
+        """Put what the ledger says in the place of what is stored, and tell where the two differ."""
+        history = self._so_far or []
+        anew = fold_anew(history, self._row.division, self._state.clock_on, self._policies)
+        told = (self._row.grade, self._division)
+        self._state, self._division = anew.folded.state, anew.division
+        self._parked = self._unread = None
+        decision = anew.folded.decision
+        if decision is not None and (int(decision.grade), anew.division) != told:
+            self._note(_grade(self._row.grade), decision, Occasion("replay"), None)
+        self._made.findings.extend(findings_of(anew.folded, self._row.household_id, history))
+
     def take(self, received: ReceivedEvent) -> None:
         """Fold one event, or park the household at it."""
-        before = self._state.grade
+        before = self._grade
         recorded_on = max(received.event.recorded_on, self._state.clock_on or date.min)
         if self._parked is None:
-            with self._parking_at(received):
+            with self._parking_at(received.event.event_id):
                 recorded_on = self._fold(received) or recorded_on
+            if self._parked is not None:
+                self._made.parked_at = received.offset
         if self._so_far is not None:
             self._so_far.append(replace(received.event, recorded_on=recorded_on))
         self._seq += 1
-        self._made.ledger.append(
-            LedgerRow(received, self._seq, recorded_on, _number(before), _number(self._state.grade))
-        )
+        self._made.ledger.append(LedgerRow(received, self._seq, recorded_on, before, self._grade))
 
     def tick(self, today: date) -> None:
         """Let time pass without an event."""
-        with self._parking_at(None):
+        if self._parked is not None:
+            return
+        with self._parking_at("timer"):
             folded = advance(self._state, today, self._book)
             self._state = folded.state
             self._note_changes(folded.changes, None)
-            _check_writable(self._state)
+            check_writable(self._state)
 
     def outcome(self) -> Outcome:
         """Put everything together."""
-        made, state = self._made, self._state
-        made.state = StateRow(
-            household_id=self._row.household_id,
+        made, state, row = self._made, self._state, self._row
+        made.state = replace(
+            row,
             division=self._division,
-            alias=state.alias,
-            status=self._status(),
-            grade=_number(state.grade),
+            # What cannot be read stays as it is.
+            alias=state.alias if self._unread is None else row.alias,
+            status=status_of(state, parked=self._parked is not None, is_area=self._is_area),
+            grade=self._grade,
             version=self._version,
             household_seq=self._seq,
-            next_due_on=state.next_due_on,
+            next_due_on=state.next_due_on if self._unread is None else row.next_due_on,
             parked_reason=self._parked,
-            body=encode(state),
+            body=encode(state) if self._unread is None else self._unread,
         )
         made.label = made.state.status if made.state.status in ("waiting", "parked") else "applied"
         made.opened_clue = made.state.status == "waiting" and not self._was_known
@@ -162,12 +180,17 @@ class _Work:
         else:
             self._state, decision = folded.state, folded.decision
             self._note_changes(folded.changes, received)
-            self._note_findings(folded, received)
+            self._made.findings.extend(findings_of(folded, received.household_id, [received.event]))
         if decision is not None and self._division != division and len(self._made.changes) == told:
             # Told although the grade stays: who looks after the household is now somebody else.
             self._note(decision.grade, decision, _occasion("event", received), received.identity)
-        _check_writable(self._state)
+        check_writable(self._state)
         return folded.recorded_on
+
+    @property
+    def _grade(self) -> int | None:
+        """The held grade, or while the state cannot be read the one that was stored last."""
+        return _number(self._state.grade) if self._unread is None else self._row.grade
 
     @property
     def _book(self) -> PolicyBook:
@@ -182,7 +205,7 @@ class _Work:
         ledger = [*self._so_far, replace(received.event, recorded_on=recorded_on)]
         folded = replay(ledger, recorded_on, self._policies.along(stays_of(ledger, self._division)))
         self._state = folded.state
-        self._note_findings(folded, received)
+        self._made.findings.extend(findings_of(folded, received.household_id, ledger))
         # What it went through on the way is history; where it stands now, compared with before, is news.
         if folded.decision is not None and folded.decision.grade != before:
             self._note(before, folded.decision, _occasion(kind, received), received.identity)
@@ -217,22 +240,17 @@ class _Work:
             )
         )
 
-    def _note_findings(self, folded: Folded, received: ReceivedEvent) -> None:
-        self._made.findings.extend(
-            (received.household_id, finding.code, received.identity) for finding in folded.findings
-        )
-
     def _division_after(self, received: ReceivedEvent) -> str:
         return division_from(received.event) or self._division
 
     @contextmanager
-    def _parking_at(self, received: ReceivedEvent | None) -> Iterator[None]:
+    def _parking_at(self, step: str) -> Iterator[None]:
         """Do a step wholly or not at all; a step that fails parks the household as it was before.
 
         The core has no passing failures: an exception is impossible data or a fault of ours, and neither may stop the
         other households.
         """
-        state, version, division = self._state, self._version, self._division
+        state, version, division, unread = self._state, self._version, self._division, self._unread
         made = self._made
         lengths = len(made.changes), len(made.transitions), len(made.findings)
         try:
@@ -240,43 +258,23 @@ class _Work:
         except NeedsHistory:
             raise
         except Exception as error:
-            self._state, self._version, self._division = state, version, division
+            self._state, self._version, self._division, self._unread = state, version, division, unread
             del made.changes[lengths[0] :], made.transitions[lengths[1] :], made.findings[lengths[2] :]
-            self._parked = f"{type(error).__name__} at {received.event.event_id if received else 'timer'}"
+            self._parked = parked_reason(error, step, self._now)
             made.newly_parked = True
             log.exception("a household is parked: it cannot be folded", household_id=self._row.household_id)
-
-    def _status(self) -> str:
-        if self._parked is not None:
-            return "parked"
-        if self._state.closed:
-            return "closed"
-        if self._state.enrolled:
-            return "enrolled"
-        return "area" if self._is_area else "waiting"
 
 
 def _of_area(received: ReceivedEvent) -> bool:
     return EVENT_TYPES[received.event.type].area_event
 
 
-def _check_writable(state: HouseholdState) -> None:
-    """Fail while the step can still be undone, not when the row is written: a timer may lie past the calendar's end."""
-    _ = state.next_due_on
-
-
-def _state_of(stored: StateRow, history: Sequence[HouseholdEvent] | None, policies: Policies) -> HouseholdState:
-    """Read the stored state, or rebuild one that this release cannot read. Raises NeedsHistory."""
+def _state_of(stored: StateRow) -> tuple[HouseholdState, bytes | None]:
+    """Read the stored state; one that this release cannot read comes back as bytes, beside an empty state."""
     try:
-        return decode(stored.body)
+        return decode(stored.body), None
     except ValueError:
-        if history is None:
-            raise NeedsHistory from None
-        log.warning("a stored state is rebuilt from the ledger", household_id=stored.household_id)
-        if not history:
-            return new_household()
-        book = policies.along(stays_of(history, stored.division))
-        return replay(history, history[-1].recorded_on, book).state
+        return new_household(), stored.body
 
 
 def _occasion(kind: Literal["event", "replay"], received: ReceivedEvent) -> Occasion:
@@ -286,3 +284,7 @@ def _occasion(kind: Literal["event", "replay"], received: ReceivedEvent) -> Occa
 
 def _number(grade: RiskGrade | None) -> int | None:
     return None if grade is None else int(grade)
+
+
+def _grade(number: int | None) -> RiskGrade | None:
+    return None if number is None else RiskGrade(number)

@@ -11,13 +11,16 @@ from prometheus_client import CollectorRegistry
 from services.scorer.explain_command import explain
 from services.scorer.grade_command import CasesRefused, area_lines, grade_lines
 from services.scorer.policy_command import commands as policy_commands
+from services.scorer.quarantine_command import commands as quarantine_commands
+from services.scorer.rebuild_command import rebuild
 from services.scorer.settings import ScorerSettings
+from services.scorer.verify_command import verify
 from services.scorer.wiring import scorer
-from shared.clock import SystemClock
 from shared.commands import add_common_commands
 from shared.errors import TemporaryFailure
 from shared.lifecycle import http_server, run, run_service
 from shared.logs import configure_logs, get_logger
+from shared.metrics import ServiceMetrics
 from shared.policy import PolicyBook, PolicyInvalid, default_policies, load_policy
 from shared.settings import load_settings
 
@@ -29,6 +32,9 @@ cli = typer.Typer(
 )
 add_common_commands(cli)
 cli.command("explain")(explain)
+cli.command("rebuild")(rebuild)
+cli.command("verify")(verify)
+cli.add_typer(quarantine_commands, name="quarantine")
 cli.add_typer(policy_commands, name="policy")
 log = get_logger(__name__)
 
@@ -78,8 +84,11 @@ def _answer(lines: Callable[[], Iterator[str]]) -> None:
 
 async def _serve(settings: ScorerSettings) -> None:
     try:
-        async with scorer(settings, SystemClock(), CollectorRegistry()) as parts:
-            await run_service(http_server(parts.app, settings.host, settings.port), parts.tasks)
+        registry = CollectorRegistry()
+        async with scorer(settings, registry) as parts:
+            metrics = ServiceMetrics("scorer", registry)
+            server = http_server(parts.app, settings.host, settings.port, settings.http_limits(), metrics)
+            await run_service(server, parts.tasks)
     except TemporaryFailure as failure:
         log.error("the scorer cannot go on", reason=str(failure))
         raise SystemExit(1) from None

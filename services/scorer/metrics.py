@@ -5,6 +5,7 @@ from shared.grades import RiskGrade
 from shared.metrics import ServiceMetrics
 
 OUTCOMES = ("applied", "waiting", "parked", "duplicate", "quarantined")
+REFOLDS = ("changed", "same", "unparked", "failed")
 
 
 class ScorerMetrics:
@@ -19,6 +20,9 @@ class ScorerMetrics:
         self.clues = metrics.counter("clues_total", "Events' households that no register knows, first met")
         self.due = metrics.counter("due_households_total", "Households judged anew because a day had come")
         self.parked = metrics.counter("parked_households_total", "Households set aside because they cannot be folded")
+        self.refolds = metrics.counter(
+            "refolds_total", "Households that a person wanted folded anew, by what became of them", outcome=REFOLDS
+        )
         self.relayed = metrics.counter("relayed_messages_total", "Messages of the outbox that the log has")
         self.batch_seconds = metrics.seconds("batch_seconds", "Time to apply one batch of a partition")
         self.event_seconds = metrics.seconds("event_seconds", "Time from an event's receipt to its durable grade")

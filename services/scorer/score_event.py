@@ -5,40 +5,33 @@ quarantine and the partition's position together. Whatever fails, all of it is a
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections import Counter
+from collections.abc import Callable, Sequence
 
-from services.scorer.fold_household import NeedsHistory, Outcome, fold_household, tick_household
+from services.scorer.apply_outcomes import ApplyOutcomes
+from services.scorer.fold_household import fold_household
+from services.scorer.judge_anew import JudgeAnew
 from services.scorer.metrics import ScorerMetrics
-from services.scorer.read_record import ReceivedEvent, RefusedRecord, read_record
+from services.scorer.outcome import Outcome
+from services.scorer.poison_limits import WINDOW, Refusals, limit_passed
+from services.scorer.read_record import ReceivedEvent, read_record
+from services.scorer.sort_batch import UNCOUNTED_REASONS, PartitionOf, SortedBatch, refuse_strays, sort_batch
 from services.scorer.store import ScorerStore, ScorerTransaction
 from shared.bus.ports import Claim, PartitionBatch, TopicPartition
-from shared.clock import Clock, day_of
-from shared.db.outbox import Message
+from shared.clock import Clock
+from shared.errors import PartitionHalted
 from shared.events.household_event import HouseholdEvent
-from shared.grade_message import write_grade_change
 from shared.logs import get_logger
 from shared.policy import Policies
-from shared.topics import GRADE_CHANGES, GRADES
 
 log = get_logger(__name__)
-DUE_AT_ONCE = 200
-
-
-@dataclass(slots=True)
-class _Sorted:
-    """The records of a batch, by what is to be done with them."""
-
-    fresh: dict[str, list[ReceivedEvent]] = field(default_factory=dict)
-    refused: list[RefusedRecord] = field(default_factory=list)
-    repeats: int = 0
 
 
 class ScoreEvents:
     """The scorer's batch handler.
 
-    on_messages: called after a commit that left messages in the outbox.
+    partition_of: where a household's records belong. on_messages: called after a commit that left messages in the
+    outbox.
     """
 
     def __init__(
@@ -48,6 +41,7 @@ class ScoreEvents:
         clock: Clock,
         metrics: ScorerMetrics,
         *,
+        partition_of: PartitionOf,
         midnight_grace_seconds: float,
         on_messages: Callable[[], None],
     ) -> None:
@@ -55,80 +49,72 @@ class ScoreEvents:
         self._policies = policies
         self._clock = clock
         self._metrics = metrics
-        self._midnight_grace = timedelta(seconds=midnight_grace_seconds)
-        self._on_messages = on_messages
+        self._partition_of = partition_of
+        self._outcomes = ApplyOutcomes(metrics, on_messages)
+        self._anew = JudgeAnew(
+            store, policies, clock, metrics, self._outcomes, midnight_grace_seconds=midnight_grace_seconds
+        )
+        self._refusals: dict[TopicPartition, Refusals] = {}
 
     async def claim(self, partition: TopicPartition) -> Claim:
-        """Become the partition's owner. Raises TemporaryFailure."""
-        return await self._store.claim(partition)
+        """Become the partition's owner, and learn what was refused there lately. Raises TemporaryFailure.
+
+        What this process itself saw is kept over a claim: a partition that was halted is claimed again and again, and
+        a household that was parked leaves no row in the quarantine.
+        """
+        claim = await self._store.claim(partition)
+        next_offset = claim.next_offset or 0
+        async with self._store.transaction(partition) as tx:
+            terms = await tx.refusal_terms()
+            stored = await tx.lately_refused(next_offset - WINDOW, UNCOUNTED_REASONS)
+        seen = self._refusals.get(partition, Refusals(0)).offsets
+        first_offset = next_offset if terms.first_offset is None else terms.first_offset
+        lately = [offset for offset in seen if offset < next_offset]
+        self._refusals[partition] = Refusals(first_offset).with_more([*stored, *lately])
+        return claim
 
     async def handle(self, batch: PartitionBatch) -> None:
-        """Apply a batch. Raises TemporaryFailure, LostOwnership."""
+        """Apply a batch. Raises TemporaryFailure, LostOwnership, PartitionHalted."""
         started = time.perf_counter()
         now = self._clock.now()
         read = [read_record(record, now) for record in batch.records]
         async with self._store.transaction(batch.partition) as tx:
-            work = await _sort(tx, batch, read)
-            outcomes = await self._fold(tx, work.fresh, now)
-            await _write(tx, outcomes, now)
+            events = [one for one in read if isinstance(one, ReceivedEvent)]
+            stored = await tx.states({event.household_id for event in events})
+            checked = refuse_strays(batch, read, stored, self._partition_of)
+            work = sort_batch(batch, checked, await tx.known([event.identity for event in events]))
+
+            def fold(household_id: str, history: Sequence[HouseholdEvent] | None) -> Outcome:
+                return fold_household(stored.get(household_id), work.fresh[household_id], history, now, self._policies)
+
+            outcomes = await self._outcomes.fold(tx, work.fresh, fold)
+            refusals = await self._within_limits(tx, batch, _counted(work, outcomes))
+            await self._outcomes.write(tx, outcomes, now)
             await tx.add_quarantine(work.refused)
-            await tx.advance(batch.claim, batch.next_offset)
+            await tx.advance(batch, work.fates())
+        self._refusals[batch.partition] = refusals
         self._metrics.batch_seconds.observe(time.perf_counter() - started)
         self._count(work, outcomes)
-        self._tell(outcomes)
+        self._outcomes.tell(outcomes)
 
     async def caught_up(self, partition: TopicPartition, claim: Claim) -> bool:
-        """Judge households anew for which a day has come, oldest day first; True while there are more.
+        """Judge households for which a day has come, or for which a person asks; True while there are more."""
+        return await self._anew.caught_up(partition, claim)
 
-        Only the partition's owner does this, and only when nothing is left to read, so that a household's clock never
-        runs ahead of events that wait on the log.
-        """
-        now = self._clock.now()
-        today = day_of(now - self._midnight_grace)
-        async with self._store.transaction(partition) as tx:
-            await tx.hold(claim)
-            due = {stored.household_id: stored for stored in await tx.due(today, DUE_AT_ONCE)}
+    async def _within_limits(
+        self, tx: ScorerTransaction, batch: PartitionBatch, counted: Sequence[tuple[int, str]]
+    ) -> Refusals:
+        """Return what was refused lately, with this batch. Raises PartitionHalted while nothing is written yet."""
+        before = self._refusals[batch.partition]
+        offsets = [offset for offset, _ in counted]
+        # The operator's word is asked for only when it matters, and then anew: it may have been given just now.
+        if limit_passed(before, offsets):
+            passed = limit_passed(before, offsets, (await tx.refusal_terms()).free_below)
+            if passed:
+                raise PartitionHalted("too_many_refused", _what_to_do(batch, passed, counted))
+        return before.with_more(offsets)
 
-            def tick(household_id: str, history: Sequence[HouseholdEvent] | None) -> Outcome:
-                return tick_household(due[household_id], today, history, now, self._policies)
-
-            outcomes = await self._with_histories(tx, due, tick)
-            await _write(tx, outcomes, now)
-        self._metrics.due.inc(len(outcomes))
-        self._tell(outcomes)
-        return len(due) == DUE_AT_ONCE
-
-    async def _fold(
-        self, tx: ScorerTransaction, fresh: Mapping[str, Sequence[ReceivedEvent]], now: datetime
-    ) -> list[Outcome]:
-        stored = await tx.states(fresh)
-
-        def fold(household_id: str, history: Sequence[HouseholdEvent] | None) -> Outcome:
-            return fold_household(stored.get(household_id), fresh[household_id], history, now, self._policies)
-
-        return await self._with_histories(tx, fresh, fold)
-
-    async def _with_histories(
-        self,
-        tx: ScorerTransaction,
-        household_ids: Iterable[str],
-        fold: Callable[[str, Sequence[HouseholdEvent] | None], Outcome],
-    ) -> list[Outcome]:
-        """Fold each household; those whose past an event changes once more, with their ledger."""
-        outcomes: list[Outcome] = []
-        needing: list[str] = []
-        for household_id in household_ids:
-            try:
-                outcomes.append(fold(household_id, None))
-            except NeedsHistory:
-                needing.append(household_id)
-        if needing:
-            self._metrics.replays.inc(len(needing))
-            histories = await tx.histories(needing)
-            outcomes.extend(fold(household_id, histories.get(household_id, [])) for household_id in needing)
-        return outcomes
-
-    def _count(self, work: _Sorted, outcomes: Sequence[Outcome]) -> None:
+    def _count(self, work: SortedBatch, outcomes: Sequence[Outcome]) -> None:
         now = self._clock.now()
         self._metrics.events.labels("duplicate").inc(work.repeats)
         self._metrics.events.labels("quarantined").inc(len(work.refused))
@@ -140,65 +126,18 @@ class ScoreEvents:
             for row in outcome.ledger:
                 self._metrics.event_seconds.observe(max(0.0, (now - row.received.recorded_at).total_seconds()))
 
-    def _tell(self, outcomes: Sequence[Outcome]) -> None:
-        for outcome in outcomes:
-            self._metrics.clues.inc(outcome.opened_clue)
-            if outcome.newly_parked:
-                self._metrics.parked.inc()
-            for change in outcome.changes:
-                self._metrics.changes.labels(change.new).inc()
-                log.info(
-                    "grade changed",
-                    household_id=change.household_id,
-                    old=change.old,
-                    new=change.new,
-                    version=change.version,
-                    trigger=change.trigger.kind,
-                )
-        if any(outcome.changes for outcome in outcomes):
-            self._on_messages()
+
+def _counted(work: SortedBatch, outcomes: Sequence[Outcome]) -> list[tuple[int, str]]:
+    """(offset, reason) of the records that count against the limits, in their order."""
+    refused = [(one.record.offset, one.reason) for one in work.refused if one.reason not in UNCOUNTED_REASONS]
+    parked = [(outcome.parked_at, "PARKED") for outcome in outcomes if outcome.parked_at is not None]
+    return sorted([*refused, *parked])
 
 
-async def _sort(tx: ScorerTransaction, batch: PartitionBatch, read: Sequence[ReceivedEvent | RefusedRecord]) -> _Sorted:
-    """Tell first deliveries from repeats, and repeats from other events that use the same identity."""
-    work = _Sorted()
-    known = await tx.known([one.identity for one in read if isinstance(one, ReceivedEvent)])
-    for record, one in zip(batch.records, read, strict=True):
-        if isinstance(one, RefusedRecord):
-            work.refused.append(one)
-        elif one.identity not in known:
-            known[one.identity] = one.content_hash
-            work.fresh.setdefault(one.household_id, []).append(one)
-        elif known[one.identity] == one.content_hash:
-            work.repeats += 1
-        else:
-            work.refused.append(
-                RefusedRecord(
-                    record,
-                    "CONFLICTING_DUPLICATE",
-                    "another event came first under this source and id",
-                    one.event.source,
-                    one.event.event_id,
-                    one.household_id,
-                    one.key_id,
-                )
-            )
-    return work
-
-
-async def _write(tx: ScorerTransaction, outcomes: Sequence[Outcome], now: datetime) -> None:
-    await tx.add_ledger([row for outcome in outcomes for row in outcome.ledger])
-    await tx.put_states([outcome.state for outcome in outcomes])
-    await tx.add_transitions([row for outcome in outcomes for row in outcome.transitions])
-    await tx.open_clues([outcome.clue for outcome in outcomes if outcome.opened_clue], now)
-    await tx.close_clues([outcome.state.household_id for outcome in outcomes if outcome.closed_clue], now)
-    await tx.add_findings([finding for outcome in outcomes for finding in outcome.findings], now)
-    await tx.add_outbox([message for outcome in outcomes for message in _messages(outcome)])
-
-
-def _messages(outcome: Outcome) -> list[Message]:
-    """Each change goes out as it happened; the compacted topic needs only the latest."""
-    bodies = [write_grade_change(change) for change in outcome.changes]
-    key = outcome.state.household_id
-    messages = [(GRADE_CHANGES.name, key, body) for body in bodies]
-    return [*messages, (GRADES.name, key, bodies[-1])] if bodies else []
+def _what_to_do(batch: PartitionBatch, passed: str, counted: Sequence[tuple[int, str]]) -> str:
+    reasons = ", ".join(f"{reason} {times}" for reason, times in Counter(reason for _, reason in counted).most_common())
+    return (
+        f"{passed} (from offset {counted[0][0]} on: {reasons}); nothing of it was stored. If this release reads them"
+        " wrongly, go back to the last one or mend it and start again; if they are rubbish, let them go to quarantine:"
+        f" shouwang-scorer quarantine allow {batch.partition.partition} --until-offset {counted[-1][0] + 1} --by NAME"
+    )

@@ -5,10 +5,10 @@ from typing import Annotated
 from pydantic import DirectoryPath, Field
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import ServiceSettings
+from shared.http.protocol_limits import HttpSettings
 
 
-class ScorerSettings(ServiceSettings):
+class ScorerSettings(HttpSettings):
     """Settings of one scorer process."""
 
     model_config = SettingsConfigDict(env_prefix="SHOUWANG_SCORER_", frozen=True, extra="ignore", populate_by_name=True)
@@ -35,3 +35,9 @@ class ScorerSettings(ServiceSettings):
         DirectoryPath | None,
         Field(description="folder of policy files; without it the national default that ships with Shouwang"),
     ] = None
+
+
+class CommandSettings(ScorerSettings):
+    """Settings of the commands that need no log."""
+
+    kafka_bootstrap_servers: str = "not needed"

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -12,12 +12,17 @@ from prometheus_client import CollectorRegistry
 from services.scorer.app import create_app
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.outbox_relay import OutboxRelay
+from services.scorer.reconcile import Reconcile, ReconcileMetrics
 from services.scorer.score_event import ScoreEvents
 from services.scorer.settings import ScorerSettings
 from services.scorer.store import ScorerStore
+from services.scorer.verify import refold
 from shared.bus.consumer_loop import ConsumerLoop, LoopMetrics
-from shared.bus.kafka import KafkaPublisher, kafka_consumer
+from shared.bus.kafka import KafkaPublisher, kafka_consumer, partition_of
+from shared.bus.progress import ProgressWatch
 from shared.clock import Clock
+from shared.db.books import snapshot
+from shared.db.clock import DatabaseClock
 from shared.db.migrate import check_schema, newest_revision
 from shared.db.outbox import Outbox
 from shared.db.positions import Positions
@@ -39,8 +44,13 @@ class Scorer:
 
 
 @asynccontextmanager
-async def scorer(settings: ScorerSettings, clock: Clock, registry: CollectorRegistry) -> AsyncIterator[Scorer]:
-    """Open everything the scorer needs. Raises TemporaryFailure when Kafka or the database's schema is not there."""
+async def scorer(
+    settings: ScorerSettings, registry: CollectorRegistry, clock: Clock | None = None
+) -> AsyncIterator[Scorer]:
+    """Open everything the scorer needs. Raises TemporaryFailure when Kafka or the database's schema is not there.
+
+    clock: by default the database's.
+    """
     name = settings.instance or f"{socket.gethostname()}-{os.getpid()}"
     metrics = ServiceMetrics("scorer", registry)
     scorer_metrics = ScorerMetrics(metrics)
@@ -49,6 +59,8 @@ async def scorer(settings: ScorerSettings, clock: Clock, registry: CollectorRegi
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(settings, f"shouwang-scorer {name}"))
         await check_schema(engine, newest)
+        database_clock = DatabaseClock(engine)
+        await database_clock.ask()
         consumer = await stack.enter_async_context(
             kafka_consumer(
                 settings.kafka_bootstrap_servers,
@@ -65,11 +77,13 @@ async def scorer(settings: ScorerSettings, clock: Clock, registry: CollectorRegi
             topic_prefix=settings.kafka_topic_prefix,
         )
         relay = OutboxRelay(Outbox(engine, publisher), scorer_metrics)
+        store = ScorerStore(engine, Positions(engine, CONSUMER_GROUP, name))
         handler = ScoreEvents(
-            ScorerStore(engine, Positions(engine, CONSUMER_GROUP, name)),
+            store,
             policies,
-            clock,
+            clock or database_clock,
             scorer_metrics,
+            partition_of=lambda household_id: partition_of(household_id.encode(), HOUSEHOLD_EVENTS.partitions),
             midnight_grace_seconds=settings.midnight_grace_seconds,
             on_messages=relay.wake,
         )
@@ -78,10 +92,30 @@ async def scorer(settings: ScorerSettings, clock: Clock, registry: CollectorRegi
         async def schema_is_ours() -> None:
             await check_schema(engine, newest)
 
+        async def differing(household_ids: Sequence[str]) -> list[str]:
+            found = await refold(store, household_ids, policies)
+            return [one.household_id for one in found if one.kind != "format"]
+
+        reconcile = Reconcile(
+            lambda: snapshot(engine),
+            consumer.ask_end_offsets,
+            differing,
+            ReconcileMetrics(metrics),
+            consumer_group=CONSUMER_GROUP,
+            topic=settings.kafka_topic_prefix + HOUSEHOLD_EVENTS.name,
+            every_seconds=settings.reconcile_seconds,
+        )
         yield Scorer(
             create_app(
                 registry,
                 {"database": schema_is_ours, "log": publisher.check, "partitions": loop.check_ready},
             ),
-            {"consume": loop.run, "relay": relay.run, "publish": publisher.run},
+            {
+                "clock": database_clock.run,
+                "consume": loop.run,
+                "progress": ProgressWatch(loop, consumer).run,
+                "reconcile": reconcile.run,
+                "relay": relay.run,
+                "publish": publisher.run,
+            },
         )

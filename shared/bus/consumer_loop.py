@@ -3,20 +3,21 @@
 The database is the authority on positions. A partition that Kafka assigns to us is first claimed there (a new epoch)
 and then read from the position found; records that arrive before that are thrown away and fetched again. When a batch
 fails for a passing reason the partition is held, and claimed anew before the next try: that also settles a commit whose
-answer was lost, because the position then tells whether it happened. Other partitions go on meanwhile, and so does the
-heartbeat to Kafka, which aiokafka sends from a task of its own.
+answer was lost, because the position then tells whether it happened. Where going on would skip or spoil records the
+partition is halted: a metric, readiness and the log call for a person, and it is tried again twice a minute. Other
+partitions go on meanwhile, and so does the heartbeat to Kafka, which aiokafka sends from a task of its own.
 """
 
 import asyncio
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import Counter, Gauge
 
-from shared.bus.ports import BatchHandler, Claim, LogConsumer, PartitionBatch, Record, TopicPartition
-from shared.errors import LostOwnership, TemporaryFailure
+from shared.bus.ports import BatchHandler, Claim, GapInLog, LogConsumer, PartitionBatch, Record, TopicPartition
+from shared.errors import HALT_REASONS, LostOwnership, PartitionHalted, TemporaryFailure
 from shared.logs import get_logger
 from shared.metrics import ServiceMetrics
 
@@ -24,27 +25,32 @@ log = get_logger(__name__)
 
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
+HALT_PAUSE_SECONDS = 30.0
 COMMIT_EVERY_SECONDS = 5.0
 IDLE_WORK_EVERY_SECONDS = 0.5
-
-
-class GapInLog(RuntimeError):
-    """Records between our position and the first that the log still has are gone; going on would skip events."""
+# A transaction should not take longer: others wait for its locks, and a stop waits for its end.
+LONG_BATCH_SECONDS = 0.5
+SMALLEST_BATCH = 50
 
 
 @dataclass(slots=True)
 class _Partition:
     """What we know of one assigned partition.
 
-    claim: None until the database has granted it, and while the partition is held.
-    next_offset: the last that was known, for the lag.
+    epoch: None until the database has granted it, and while the partition is held. next_offset: what is to be read
+    next; while it is held, the last that was known.
     """
 
-    claim: Claim | None = None
+    epoch: int | None = None
     next_offset: int | None = None
+    halted: PartitionHalted | None = None
     failures: int = 0
     try_at: float = 0.0
     idle_work_at: float = 0.0
+
+    @property
+    def claim(self) -> Claim | None:
+        return None if self.epoch is None else Claim(self.epoch, self.next_offset)
 
 
 class LoopMetrics:
@@ -57,6 +63,9 @@ class LoopMetrics:
             "lag_records", "Records on the log that are not applied yet, all own partitions"
         )
         self.partitions: Gauge = metrics.gauge("owned_partitions", "Partitions that this process owns")
+        self.halted: Gauge = metrics.gauge(
+            "halted_partitions", "Partitions that wait for a person, by reason", reason=HALT_REASONS
+        )
 
 
 class ConsumerLoop:
@@ -75,30 +84,44 @@ class ConsumerLoop:
         self._handler = handler
         self._metrics = metrics
         self._max_records = max_records
+        self._batch_records = max_records
         self._wait_seconds = wait_seconds
         self._partitions: dict[TopicPartition, _Partition] = {}
         self._generation = -1
         self._commit_at = 0.0
+        self.turns = 0
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Consume until stop is set; the batch under way is finished first. Raises GapInLog, or a handler's bug."""
+        """Consume until stop is set; the batch under way is finished first. Raises a handler's bug."""
         while not stop.is_set():
+            self.turns += 1
             self._follow_assignment()
             await self._claim_what_is_due()
-            fetched = await self._consumer.fetch(self._max_records, self._wait_seconds)
+            fetched = await self._fetch()
             self._follow_assignment()
             self._show()
-            await self._hand_over(fetched)
+            await self._hand_over(fetched, stop)
             await self._use_idle_time(fetched)
             self._show()
             await self._commit_sometimes()
         await self._consumer.commit(self._offsets())
 
     async def check_ready(self) -> None:
-        """Raise TemporaryFailure until every partition given to us has been claimed."""
-        waiting = [partition for partition, state in self._partitions.items() if state.claim is None]
+        """Raise TemporaryFailure until every partition given to us has been claimed, and while one is halted."""
+        halted = [f"{partition} is halted ({s.halted.reason})" for partition, s in self._partitions.items() if s.halted]
+        if halted:
+            raise TemporaryFailure("; ".join(halted))
+        waiting = sum(state.epoch is None for state in self._partitions.values())
         if self._generation < 0 or waiting:
-            raise TemporaryFailure(f"{len(waiting)} partitions wait for the database" if waiting else "not joined yet")
+            raise TemporaryFailure(f"{waiting} partitions wait for the database" if waiting else "not joined yet")
+
+    def reading(self) -> dict[TopicPartition, int]:
+        """Return the partitions that are being read now, and the offset that each is to read next."""
+        return {
+            partition: state.next_offset or 0
+            for partition, state in self._partitions.items()
+            if state.epoch is not None
+        }
 
     def _follow_assignment(self) -> None:
         generation = self._consumer.generation()
@@ -111,7 +134,7 @@ class ConsumerLoop:
 
     async def _claim_what_is_due(self) -> None:
         now = time.monotonic()
-        due = [p for p, state in self._partitions.items() if state.claim is None and state.try_at <= now]
+        due = [p for p, state in self._partitions.items() if state.epoch is None and state.try_at <= now]
         await asyncio.gather(*(self._claim(partition) for partition in due))
 
     async def _claim(self, partition: TopicPartition) -> None:
@@ -122,63 +145,108 @@ class ConsumerLoop:
         except TemporaryFailure as failure:
             self._hold(partition, state, failure)
         else:
-            state.claim = claim
-            state.next_offset = claim.next_offset
+            state.epoch, state.next_offset = claim
 
-    async def _hand_over(self, fetched: Mapping[TopicPartition, Sequence[Record]]) -> None:
-        await asyncio.gather(*(self._apply(partition, records) for partition, records in fetched.items()))
-
-    async def _apply(self, partition: TopicPartition, records: Sequence[Record]) -> None:
-        state = self._partitions.get(partition)
-        if state is None or state.claim is None:
-            return
-        claim = state.claim
-        fresh = [record for record in records if claim.next_offset is None or record.offset >= claim.next_offset]
-        if not fresh:
-            return
-        if claim.next_offset is not None and fresh[0].offset > claim.next_offset:
-            raise GapInLog(f"{partition}: position {claim.next_offset}, but the log begins at {fresh[0].offset}")
-        batch = PartitionBatch(partition, claim, fresh)
+    async def _fetch(self) -> Mapping[TopicPartition, Sequence[Record]]:
         try:
-            await self._handler.handle(batch)
+            return await self._consumer.fetch(self._max_records, self._wait_seconds)
+        except GapInLog as gap:
+            state = self._partitions.get(gap.partition)
+            if state is not None:
+                self._halt(gap.partition, state, gap)
+            return {}
+
+    async def _hand_over(self, fetched: Mapping[TopicPartition, Sequence[Record]], stop: asyncio.Event) -> None:
+        await asyncio.gather(*(self._apply(partition, records, stop) for partition, records in fetched.items()))
+
+    async def _apply(self, partition: TopicPartition, records: Sequence[Record], stop: asyncio.Event) -> None:
+        state = self._partitions.get(partition)
+        if state is None or state.epoch is None:
+            return
+        fresh = [record for record in records if state.next_offset is None or record.offset >= state.next_offset]
+        try:
+            for batch in self._batches(partition, state, fresh):
+                if stop.is_set() or self._consumer.generation() != self._generation:
+                    return
+                await self._handle(batch)
+                state.next_offset = batch.next_offset
+                state.failures = 0
+                state.halted = None
+                self._metrics.records.inc(len(batch.records))
         except TemporaryFailure as failure:
             self._hold(partition, state, failure)
-        else:
-            state.claim = Claim(claim.epoch, batch.next_offset)
-            state.next_offset = batch.next_offset
-            state.failures = 0
-            self._metrics.records.inc(len(fresh))
+        except PartitionHalted as halted:
+            self._halt(partition, state, halted)
+
+    def _batches(
+        self, partition: TopicPartition, state: _Partition, records: Sequence[Record]
+    ) -> Iterator[PartitionBatch]:
+        """Cut records into batches, each with the claim as the one before has left it. Raises GapInLog."""
+        start = 0
+        while start < len(records):
+            some = records[start : start + self._batch_records]
+            expected = some[0].offset if state.next_offset is None else state.next_offset
+            if some[0].offset != expected or some[-1].offset - some[0].offset != len(some) - 1:
+                raise GapInLog(partition, f"records are missing between {expected} and {some[-1].offset}")
+            assert state.claim is not None
+            yield PartitionBatch(partition, state.claim, some)
+            start += len(some)
+
+    async def _handle(self, batch: PartitionBatch) -> None:
+        started = time.monotonic()
+        await self._handler.handle(batch)
+        took = time.monotonic() - started
+        if took > LONG_BATCH_SECONDS and len(batch.records) > SMALLEST_BATCH:
+            self._batch_records = max(SMALLEST_BATCH, min(self._batch_records, len(batch.records)) // 2)
+        elif took < LONG_BATCH_SECONDS / 4 and len(batch.records) == self._batch_records:
+            self._batch_records = min(self._max_records, self._batch_records * 2)
 
     def _hold(self, partition: TopicPartition, state: _Partition, failure: TemporaryFailure) -> None:
         self._consumer.hold(partition)
         pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**state.failures) * random.uniform(0.5, 1.0)  # noqa: S311
-        state.claim = None
+        state.epoch = None
         state.failures = min(state.failures + 1, 16)
         state.try_at = time.monotonic() + pause
         self._metrics.held.inc()
         level = log.info if isinstance(failure, LostOwnership) else log.warning
         level("partition held back", partition=str(partition), reason=str(failure), pause_seconds=round(pause, 2))
 
+    def _halt(self, partition: TopicPartition, state: _Partition, halted: PartitionHalted) -> None:
+        self._consumer.hold(partition)
+        state.epoch = None
+        state.halted = halted
+        state.try_at = time.monotonic() + HALT_PAUSE_SECONDS
+        log.error("partition halted; it waits for a person", partition=str(partition), reason=str(halted))
+
     async def _use_idle_time(self, fetched: Mapping[TopicPartition, Sequence[Record]]) -> None:
         now = time.monotonic()
         for partition, state in self._partitions.items():
-            if partition in fetched or state.claim is None or state.idle_work_at > now:
+            claim = state.claim
+            if partition in fetched or claim is None or state.idle_work_at > now:
                 continue
-            if not self._is_caught_up(partition, state.claim):
+            if not self._is_caught_up(partition, claim):
                 continue
             try:
-                more = await self._handler.caught_up(partition, state.claim)
+                more = await self._handler.caught_up(partition, claim)
             except TemporaryFailure as failure:
                 self._hold(partition, state, failure)
+            except PartitionHalted as halted:
+                self._halt(partition, state, halted)
             else:
                 state.idle_work_at = 0.0 if more else time.monotonic() + IDLE_WORK_EVERY_SECONDS
+                if state.halted is not None and state.halted.reason == "too_many_refused":
+                    # Nothing is left to read and nothing was refused: what it waited for has been mended.
+                    state.halted = None
 
     def _is_caught_up(self, partition: TopicPartition, claim: Claim) -> bool:
         end = self._consumer.end_offset(partition)
         return end is not None and (claim.next_offset or 0) >= end
 
     def _show(self) -> None:
-        self._metrics.partitions.set(sum(state.claim is not None for state in self._partitions.values()))
+        self._metrics.partitions.set(sum(state.epoch is not None for state in self._partitions.values()))
+        halted = [state.halted.reason for state in self._partitions.values() if state.halted]
+        for reason in HALT_REASONS:
+            self._metrics.halted.labels(reason).set(halted.count(reason))
         lag = 0
         for partition, state in self._partitions.items():
             end = self._consumer.end_offset(partition)
@@ -194,7 +262,7 @@ class ConsumerLoop:
 
     def _offsets(self) -> dict[TopicPartition, int]:
         return {
-            partition: state.claim.next_offset
+            partition: state.next_offset
             for partition, state in self._partitions.items()
-            if state.claim is not None and state.claim.next_offset is not None
+            if state.epoch is not None and state.next_offset is not None
         }

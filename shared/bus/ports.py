@@ -1,9 +1,10 @@
 """What the services ask of a partitioned, ordered log. `kafka.py` answers it with aiokafka."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from shared.errors import PartitionHalted
 from shared.topics import Topic
 
 
@@ -46,9 +47,22 @@ class PartitionBatch:
     records: Sequence[Record]
 
     @property
+    def first_offset(self) -> int:
+        """The offset of the first record."""
+        return self.records[0].offset
+
+    @property
     def next_offset(self) -> int:
         """The offset to read after this batch."""
         return self.records[-1].offset + 1
+
+
+class GapInLog(PartitionHalted):
+    """Records between our position and the next that the log has are gone; going on would skip events."""
+
+    def __init__(self, partition: TopicPartition, detail: str, *, reason: str = "gap_in_log") -> None:
+        super().__init__(reason, f"{partition}: {detail}")
+        self.partition = partition
 
 
 class Receipt(NamedTuple):
@@ -88,7 +102,7 @@ class LogConsumer(Protocol):
         ...
 
     async def fetch(self, max_records: int, wait_seconds: float) -> Mapping[TopicPartition, Sequence[Record]]:
-        """Return what has arrived for the partitions that were begun, at most `max_records` in all."""
+        """Return what has arrived for the partitions that were begun, at most `max_records` in all. Raises GapInLog."""
         ...
 
     async def begin(self, partition: TopicPartition, offset: int | None) -> None:
@@ -101,6 +115,10 @@ class LogConsumer(Protocol):
 
     def end_offset(self, partition: TopicPartition) -> int | None:
         """Return the offset after the last record, as of the last fetch; None while unknown."""
+        ...
+
+    async def ask_end_offsets(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Ask the log for the offset after each partition's last record. Raises TemporaryFailure."""
         ...
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
@@ -116,7 +134,10 @@ class BatchHandler(Protocol):
         ...
 
     async def handle(self, batch: PartitionBatch) -> None:
-        """Apply a batch and move the position, in one transaction. Raises TemporaryFailure, LostOwnership."""
+        """Apply a batch and move the position, in one transaction.
+
+        Raises TemporaryFailure, LostOwnership; PartitionHalted where only a person can tell how to go on.
+        """
         ...
 
     async def caught_up(self, partition: TopicPartition, claim: Claim) -> bool:

@@ -67,7 +67,7 @@ def _amount_schema(*, signed: bool) -> dict[str, Any]:
     return {
         "anyOf": [
             {"type": "integer", "minimum": -MAX_YUAN if signed else 0, "maximum": MAX_YUAN},
-            {"type": "string", "pattern": rf"^{sign}[0-9]{{1,8}}(\.[0-9]{{1,2}})?$"},
+            {"type": "string", "pattern": rf"^{sign}(0?[0-9]{{1,7}}(\.[0-9]{{1,2}})?|10000000(\.00?)?)$"},
         ]
     }
 

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from shared.clock import day_of, to_rfc3339
-from shared.codec import decode_json, encode_json, pointer
+from shared.codec import FROM_CLIENT, FROM_LOG, TEXT_PATTERN, decode_json, encode_json, pointer
 from shared.errors import Fault
 from shared.events.household_event import SourceClass
 
@@ -24,6 +24,7 @@ TYPE_VERSION = ".v1"
 HOUSEHOLD_ID_PATTERN = r"^[A-Za-z0-9_-]{1,40}$"
 EVENT_ID_PATTERN = r"^[!-~]{1,64}$"
 DIVISION_PATTERN = r"^[0-9]{12}$"
+_OUR_TYPE = re.compile(rf"{re.escape(TYPE_PREFIX)}(.+){re.escape(TYPE_VERSION)}")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 EARLIEST_DAY = date(1990, 1, 1)
 # How far a clock elsewhere may run ahead of ours before what it says is refused.
@@ -92,7 +93,12 @@ class EventMessage(Envelope):
     division: Annotated[str, Field(pattern=DIVISION_PATTERN, description="12-digit division code of the household")]
     sourceclass: Annotated[SourceClass, Field(strict=False)]
     episode: Annotated[
-        str | None, Field(max_length=64, description="ties cumulative reports of one thing together")
+        str | None,
+        Field(
+            max_length=64,
+            description="ties cumulative reports of one thing together",
+            json_schema_extra={"pattern": TEXT_PATTERN},
+        ),
     ] = None
     data: dict[str, Any]
     recordedat: Annotated[Instant | None, Field(description="set by ingest")] = None
@@ -100,8 +106,9 @@ class EventMessage(Envelope):
 
     @property
     def event_type(self) -> str:
-        """The type as the rule book names it, such as health.major_illness."""
-        return self.type.removeprefix(TYPE_PREFIX).removesuffix(TYPE_VERSION)
+        """The type as the rule book names it, such as health.major_illness; "" where it is not one of ours."""
+        ours = _OUR_TYPE.fullmatch(self.type)
+        return ours[1] if ours else ""
 
     @property
     def occurred_on(self) -> date:
@@ -135,10 +142,12 @@ def wire_type(event_type: str) -> str:
 def read_event(body: bytes, *, tolerant: bool = False) -> EventMessage:
     """Read one structured-mode event from bytes, strictly.
 
-    tolerant: unknown attributes are passed over (a reader of the log may be older than the writer).
-    Raises MalformedJson (not one clean JSON document) or pydantic.ValidationError (not our envelope).
+    tolerant: for a reader of the log, which may be older than the writer: unknown attributes are passed over, and the
+    document may be as large as ingest makes it. Raises MalformedJson (not one clean JSON document) or
+    pydantic.ValidationError (not our envelope).
     """
-    return EventMessage.model_validate(decode_json(body), extra="ignore" if tolerant else None)
+    document = decode_json(body, FROM_LOG if tolerant else FROM_CLIENT)
+    return EventMessage.model_validate(document, extra="ignore" if tolerant else None)
 
 
 _DETAILS: Mapping[str, str] = {

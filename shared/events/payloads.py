@@ -7,14 +7,14 @@ Amounts (`*_yuan`) are yuan on the wire and whole fen in Python; days are calend
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from shared.events.amounts import Count, Day, Delta, Fen, Months, SignedFen
+from shared.events.texts import Alias, Episode, FreeObject, Pseudonym, Source, Text
 
 Cause = Literal[
     "illness",
@@ -56,25 +56,7 @@ def _refuse_null(value: object) -> object:
 Known = Annotated[T | None, BeforeValidator(_refuse_null)]
 """May be absent (then None in Python), may not be null."""
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_PERSONAL_NUMBER = re.compile(r"(?<![0-9])(?:[0-9]{17}[0-9Xx]|[0-9]{15}|1[0-9]{10})(?![0-9])")
-
-
-def _plain(text: str) -> str:
-    if _CONTROL.search(text):
-        raise PydanticCustomError("text_control", "leave control characters out of the text")
-    if _PERSONAL_NUMBER.search(text):
-        raise PydanticCustomError(
-            "personal_number", "leave identity and telephone numbers out; refer to people by pseudonym"
-        )
-    return text
-
-
-Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]
-Pseudonym = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_plain)]
-Alias = Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_plain)]
 EventId = Annotated[str, Field(pattern=r"^[\x21-\x7e]([\x20-\x7e]{0,62}[\x21-\x7e])?$")]
-Episode = Annotated[str, Field(max_length=200), AfterValidator(_plain)]
 Division = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
 Level = Annotated[int, Field(ge=0, le=3)]
 
@@ -372,13 +354,13 @@ class Closed(Payload):
 
 class Reference(Payload):
     ref: EventId = Field(description="所指事件的编号 / id of the event meant")
-    ref_source: Known[Annotated[str, Field(min_length=1, max_length=200)]] = Field(
+    ref_source: Known[Source] = Field(
         None, description="所指事件的来源，默认同本事件 / source of the event meant; default: this event's"
     )
 
 
 class Correction(Reference):
-    payload: dict[str, Any] = Field(description="要更正的字段 / the fields to replace")
+    payload: FreeObject = Field(description="要更正的字段 / the fields to replace")
 
 
 class Status(Payload):

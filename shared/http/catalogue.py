@@ -25,6 +25,14 @@ def _by_slug(*problems: Problem) -> Mapping[str, Problem]:
 
 PROBLEMS: Mapping[str, Problem] = _by_slug(
     Problem(
+        "malformed-request",
+        400,
+        "The request is not clean HTTP",
+        "请求不符合 HTTP 规范",
+        "Head or body break the rules of HTTP/1.1: lengths that contradict each other, a missing Host, a cut body.",
+        "Send the request with a common HTTP library; the connection is closed, nothing of the request was taken.",
+    ),
+    Problem(
         "malformed-json",
         400,
         "The body is not one clean JSON document",
@@ -75,11 +83,27 @@ PROBLEMS: Mapping[str, Problem] = _by_slug(
         "Send fewer events per request.",
     ),
     Problem(
+        "target-too-long",
+        414,
+        "The address is too long",
+        "请求地址过长",
+        "Path and query together pass 8 KiB.",
+        "Shorten the address.",
+    ),
+    Problem(
+        "head-too-large",
+        431,
+        "The head of the request is too large",
+        "请求头过大",
+        "The head passes 32 KiB or 100 lines.",
+        "Send fewer and shorter headers.",
+    ),
+    Problem(
         "too-slow",
         408,
         "The request took too long to arrive",
         "请求发送过慢",
-        "The body was not complete in the time that a request may take.",
+        "Its head or its body was not complete in the time that a request may take.",
         "Send the request again with the same ids; on a slow line send fewer events per request.",
     ),
     Problem(
@@ -115,6 +139,14 @@ PROBLEMS: Mapping[str, Problem] = _by_slug(
         "Use the method that the Allow header names.",
     ),
     Problem(
+        "unknown-method",
+        501,
+        "This method is served nowhere here",
+        "不支持的请求方法",
+        "The method is not one that this server knows.",
+        "Use GET or POST.",
+    ),
+    Problem(
         "conflict",
         409,
         "The step does not fit the present state",
@@ -137,6 +169,14 @@ PROBLEMS: Mapping[str, Problem] = _by_slug(
         "请求过于频繁",
         "More requests than are served at once are under way for this caller.",
         "Wait as long as Retry-After says; send the same ids again.",
+    ),
+    Problem(
+        "too-many-connections",
+        503,
+        "All connections are in use",
+        "连接数已满",
+        "More requests are under way than the server has connections for.",
+        "Try again after Retry-After seconds, with the same ids.",
     ),
     Problem(
         "log-unavailable",

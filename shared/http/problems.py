@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from shared.codec import pointer
 from shared.errors import Fault, RefusedRequest, TemporaryFailure
@@ -17,7 +18,13 @@ from shared.http.catalogue import PROBLEMS, Problem
 from shared.logs import get_logger
 
 log = get_logger(__name__)
-_SLUG_OF_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "unsupported-media-type"}
+_SLUG_OF_STATUS = {
+    400: "malformed-request",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "too-large",
+    415: "unsupported-media-type",
+}
 
 
 def problem_document(
@@ -56,6 +63,7 @@ def install_problems(app: FastAPI) -> None:
     app.add_exception_handler(TemporaryFailure, _temporary)
     app.add_exception_handler(RequestValidationError, _invalid_parameters)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _unexpected)
     app.add_api_route("/problems", _catalogue_page, include_in_schema=False)
     app.add_api_route("/problems/{slug}", _problem_page, include_in_schema=False)
@@ -82,6 +90,11 @@ async def _http_error(request: Request, error: Exception) -> Response:
     slug = _SLUG_OF_STATUS.get(error.status_code, "not-found" if error.status_code < 500 else "internal")
     headers: Mapping[str, str] = error.headers or {}
     return problem_response(request, RefusedRequest(slug, headers=headers))
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    # Nobody is left to read this; without it a caller who hangs up would count as a fault of ours.
+    return problem_response(request, RefusedRequest("malformed-request", "the body ended early"))
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

@@ -16,6 +16,7 @@ from services.notifier.act_on_alert import ActOnAlert
 from services.notifier.auth import Caller
 from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.channels.webhook import WebhookChannel
+from services.notifier.core.retries import Attempt
 from services.notifier.deliver import Deliver
 from services.notifier.store.alerts import Acknowledgements
 from services.notifier.try_channels import try_channels
@@ -181,6 +182,45 @@ async def test_a_worker_that_dies_after_claiming_leaves_the_delivery_to_the_next
     assert (await line_of(parts)).attempts == 1
 
 
+class Held:
+    """A channel that takes its time with one message."""
+
+    name = ChannelName.WEBHOOK
+
+    def __init__(self) -> None:
+        self.begun, self.let_go, self.sends = asyncio.Event(), asyncio.Event(), 0
+
+    async def send(self, *_: object) -> Attempt:
+        self.sends += 1
+        self.begun.set()
+        await self.let_go.wait()
+        return Attempt("http_204", receipt="taken")
+
+    async def close(self) -> None: ...
+
+
+async def test_a_message_that_is_long_under_way_stays_with_the_replica_that_sends_it(parts, hook):
+    await parts.people(by_webhook(hook))
+    await parts.take(make_change("red"))
+    settings = parts.settings.model_copy(update={"lease_seconds": 1.0})
+    now, slow, stop = SettableClock(parts.clock.now()), Held(), asyncio.Event()
+
+    def lane(worker: str) -> Deliver:
+        return Deliver(slow, parts.deliveries, now, parts.metrics, settings, worker)
+
+    running = asyncio.create_task(lane("replica-1").run(stop))
+    await slow.begun.wait()
+    for _ in range(6):
+        await asyncio.sleep(0.4)
+        now.move(timedelta(seconds=0.4))
+        assert await lane("replica-2").start_due() == 0
+    slow.let_go.set()
+    stop.set()
+    await running
+    assert slow.sends == 1
+    assert (await line_of(parts)).status == "sent"
+
+
 async def test_a_worker_that_dies_after_sending_makes_a_repeat_under_the_same_id(parts, web, hook, clock):
     await parts.people(by_webhook(hook))
     await parts.take(make_change("red"))
@@ -188,7 +228,7 @@ async def test_a_worker_that_dies_after_sending_makes_a_repeat_under_the_same_id
     async def dies(*_: object) -> None:
         return None
 
-    web._conclude = dies
+    web._sent.store = dies
     await deliver_all_once(web)
     clock.move(timedelta(seconds=31))
     again = parts.lane(web._channel, "worker-2")
@@ -229,8 +269,6 @@ async def test_a_zombie_past_its_lease_cannot_undo_what_the_next_worker_did(part
 
 
 def _failed():
-    from services.notifier.core.retries import Attempt
-
     return Attempt("http_500")
 
 
@@ -556,3 +594,32 @@ async def test_no_lease_is_left_behind_by_a_concluded_delivery(parts, mail):
         row = (await connection.execute(select(delivery))).one()
     assert (row.leased_by, row.leased_until) == (None, None)
     assert await parts.deliveries.pending() == 0
+
+
+async def test_a_receiver_that_is_back_gets_what_waits_for_it_within_seconds(parts, web, hook, clock):
+    """Three attempts failed, so the next would be due in minutes; a new alert that gets through hurries the old."""
+    await parts.people(by_webhook(hook))
+    hook.always = "503 Service Unavailable"
+    await parts.take(make_change("red"))
+    for _ in range(3):
+        assert await deliver_all(web) == 1
+        clock.move(timedelta(seconds=31))
+    hook.always = None
+    await parts.take(make_change("red", household_id="H-other"))
+    assert await deliver_all(web) == 1
+    clock.move(timedelta(seconds=4))
+    assert await deliver_all(web) == 1
+    assert hook.ids()[-1] == hook.ids()[0], "the message that waited came again, under its id"
+
+
+async def test_a_receiver_that_asked_for_a_pause_is_not_hurried(parts, web, hook, clock):
+    await parts.people(by_webhook(hook))
+    hook.answers = ["503 Service Unavailable", "429 Too Many Requests"]
+    await parts.take(make_change("red"))
+    await deliver_all(web)
+    clock.move(timedelta(seconds=6))
+    await deliver_all(web)
+    await parts.take(make_change("red", household_id="H-other"))
+    assert await deliver_all(web) == 1
+    clock.move(timedelta(seconds=4))
+    assert await deliver_all(web) == 0

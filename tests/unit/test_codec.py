@@ -3,7 +3,7 @@
 import pytest
 
 from shared.codec import (
-    MAX_DEPTH,
+    FROM_CLIENT,
     JsonFraction,
     MalformedJson,
     canonical_json,
@@ -71,7 +71,7 @@ def test_a_fraction_is_no_number_of_ours() -> None:
 
 def test_depth_counts_brackets_in_documents_not_in_text() -> None:
     assert decode_json(b'{"a":"' + b"[" * 100 + b'"}') == {"a": "[" * 100}
-    assert decode_json(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH)
+    assert decode_json(b"[" * FROM_CLIENT.depth + b"]" * FROM_CLIENT.depth)
 
 
 def test_equal_documents_have_equal_canonical_bytes() -> None:

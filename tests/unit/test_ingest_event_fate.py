@@ -65,6 +65,21 @@ async def test_an_event_sent_anew_after_its_quarantine_is_accepted(ingest: Inges
     assert (await ingest.get("/v1/events/e-1")).json()["status"] == "quarantined"
 
 
+async def test_a_record_that_was_put_on_the_log_again_is_on_its_way_until_a_newer_row_tells_more(
+    ingest: IngestUnderTest,
+) -> None:
+    retried = replace(QUARANTINED, retried=True)
+    ingest.fates.quarantined[KEY] = [retried]
+    fate = (await ingest.get("/v1/events/e-1")).json()
+    assert (fate["status"], fate["household_id"], fate["reason"]) == ("accepted", "H-1", None)
+    ingest.fates.quarantined[KEY] = [replace(QUARANTINED, topic_offset=9), retried]
+    assert (await ingest.get("/v1/events/e-1")).json()["status"] == "quarantined"
+    conflict = replace(QUARANTINED, reason="CONFLICTING_DUPLICATE")
+    ingest.fates.ledger[KEY] = [APPLIED]
+    ingest.fates.quarantined[KEY] = [conflict, replace(conflict, retried=True)]
+    assert (await ingest.get("/v1/events/e-1")).json()["conflicts"] == 1, "one record, however often it is retried"
+
+
 async def test_one_id_under_several_sources_needs_the_source(ingest: IngestUnderTest) -> None:
     await ingest.post(make_event())
     await ingest.post(make_event(source="urn:app:other"))

@@ -6,12 +6,15 @@ import signal
 
 import pytest
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 
+from shared.http.protocol_limits import HttpLimits
 from shared.lifecycle import TaskDied, every, http_server, run_service
+from shared.metrics import ServiceMetrics
 
 
 def server():
-    return http_server(FastAPI(), "127.0.0.1", 0)
+    return http_server(FastAPI(), "127.0.0.1", 0, HttpLimits(), ServiceMetrics("tests", CollectorRegistry()))
 
 
 async def wait_for_stop(stop: asyncio.Event) -> None:

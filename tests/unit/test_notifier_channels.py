@@ -191,7 +191,7 @@ def test_a_slow_host_holds_no_more_than_its_share_and_less_while_in_trouble():
     [
         {"environment": "production", "webhook_allow_private": True},
         {"environment": "production", "webhook_allow_private": False, "smtp_host": "relay.example"},
-        {"lease_seconds": 10, "send_timeout_seconds": 15},
+        {"lease_seconds": 0.5},
         {"mail_from": "nobody"},
         {"public_url": "console"},
     ],

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from services.scorer.core.state_codec import decode
-from services.scorer.fold_household import NeedsHistory, fold_household, tick_household
+from services.scorer.fold_household import NeedsHistory, fold_household, refold_household, tick_household
+from services.scorer.outcome import read_parked_reason
 from services.scorer.read_record import ReceivedEvent, read_record
 from shared.bus.ports import Record
 from shared.events.envelope import EventMessage
@@ -41,6 +42,8 @@ def test_a_step_that_fails_parks_the_household_as_it_was_and_keeps_its_events() 
     assert outcome.state.grade == 0
     assert [row.household_seq for row in outcome.ledger] == [1, 2, 3]
     assert [change.new for change in outcome.changes] == ["green"]
+    assert outcome.parked_at == impossible().offset
+    assert read_parked_reason(outcome.state.parked_reason) == ("ValueError at last", "2026-03-02T02:00:00.000Z")
 
 
 def test_a_parked_household_keeps_taking_events_into_its_ledger_without_judging_them() -> None:
@@ -86,6 +89,65 @@ def test_an_area_event_is_kept_under_its_division_and_is_no_clue() -> None:
     assert [row.household_seq for row in outcome.ledger] == [1]
     later = fold_household(outcome.state, [received(forecast)], None, NOW, POLICIES)
     assert (later.state.status, later.state.grade) == ("area", None)
+
+
+OTHER_FORMAT = b"[999]"
+
+
+def test_a_state_of_another_format_is_rebuilt_and_what_it_changes_is_told() -> None:
+    events = [received(enrolment()), received(make_message("health.major_illness", data={"self_pay_yuan": 60000}))]
+    stored = fold_household(None, events[:1], None, NOW, POLICIES).state
+    unreadable = replace(stored, body=OTHER_FORMAT, household_seq=2)
+    later = received(make_message("edu.cost", data={"self_pay_yuan": 1}))
+    with pytest.raises(NeedsHistory):
+        fold_household(unreadable, [later], None, NOW, POLICIES)
+    outcome = fold_household(unreadable, [later], [one.event for one in events], NOW, POLICIES)
+    assert [(one.old, one.new, one.trigger.kind, one.version) for one in outcome.changes] == [
+        ("green", "red", "replay", 2)
+    ]
+    assert (outcome.state.grade, outcome.ledger[0].grade_before, outcome.state.household_seq) == (4, 4, 3)
+
+
+def test_a_state_of_another_format_whose_ledger_cannot_be_folded_is_parked_and_kept() -> None:
+    stored = fold_household(None, [received(enrolment(alias="A"))], None, NOW, POLICIES).state
+    unreadable = replace(stored, body=OTHER_FORMAT)
+    history = [received(enrolment(alias="A")).event, impossible().event]
+    later = received(make_message("edu.cost"))
+    outcome = fold_household(unreadable, [later], history, NOW, POLICIES)
+    kept = outcome.state
+    assert (kept.status, kept.body, kept.grade, kept.alias) == ("parked", OTHER_FORMAT, 0, "A")
+    assert (outcome.newly_parked, outcome.changes, len(outcome.ledger)) == (True, [], 1)
+    assert tick_household(unreadable, date(2026, 4, 1), history, NOW, POLICIES).state.status == "parked"
+
+    again = fold_household(kept, [later], None, NOW, POLICIES)
+    assert again.state == replace(kept, household_seq=kept.household_seq + 1), "its ledger is not asked for again"
+
+
+def test_a_household_that_moved_while_it_was_parked_is_told_of_under_its_new_division() -> None:
+    parked = fold_household(None, [received(enrolment()), impossible()], None, NOW, POLICIES).state
+    moved = received(make_message("registry.moved", data={"division": "990100102205"}))
+    parked = fold_household(parked, [moved], None, NOW, POLICIES).state
+    outcome = refold_household(parked, [received(enrolment()).event, moved.event], NOW, POLICIES)
+    assert [(one.old, one.new, one.division) for one in outcome.changes] == [("green", "green", "990100102205")]
+    assert (outcome.state.status, outcome.state.division, outcome.ledger) == ("enrolled", "990100102205", [])
+
+
+def test_folding_anew_what_is_stored_rightly_changes_nothing() -> None:
+    events = [received(enrolment()), received(make_message("edu.dropout"))]
+    stored = fold_household(None, events, None, NOW, POLICIES).state
+    ticked = tick_household(stored, date(2026, 3, 30), None, NOW, POLICIES).state
+    outcome = refold_household(ticked, [one.event for one in events], NOW, POLICIES)
+    assert (outcome.state, outcome.changes) == (ticked, [])
+
+
+def test_a_finding_of_a_replay_is_noted_under_the_event_that_it_is_about() -> None:
+    cost = received(make_message("edu.cost", data={"self_pay_yuan": 6000}, id="c1"))
+    correction = {"ref": "c1", "payload": {"self_pay_yuan": "a lot"}}
+    corrected = received(make_message("event.corrected", data=correction, id="x1"))
+    history = [received(enrolment()).event, cost.event]
+    stored = fold_household(None, [received(enrolment()), cost], None, NOW, POLICIES).state
+    outcome = fold_household(stored, [corrected], history, NOW, POLICIES)
+    assert outcome.findings == [("H1", "CORRECTION_DOES_NOT_FIT", cost.identity)]
 
 
 EXAMPLES = Path(__file__).parents[2] / "shared" / "policies" / "examples"

@@ -15,7 +15,7 @@ from aiosmtplib import SMTP
 
 from services.notifier.channels.ports import Address
 from services.notifier.core.message import Message
-from services.notifier.core.retries import Attempt
+from services.notifier.core.retries import SENT, Attempt
 from services.notifier.settings import NotifierSettings
 from shared.alerts import ChannelName
 from shared.clock import Clock
@@ -97,7 +97,7 @@ class SmtpChannel:
         if reply.code != 250:
             client.close()
             return Attempt(f"smtp_{reply.code}")
-        return Attempt("sent", receipt=receipt)
+        return Attempt(SENT, receipt=receipt)
 
     async def _connection(self) -> tuple[SMTP, bool]:
         while self._idle:

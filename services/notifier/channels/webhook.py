@@ -18,7 +18,7 @@ from standardwebhooks.webhooks import Webhook
 from services.notifier.channels.addresses import AddressRefused, resolve
 from services.notifier.channels.ports import Address
 from services.notifier.core.message import Message
-from services.notifier.core.retries import Attempt
+from services.notifier.core.retries import SENT, Attempt
 from services.notifier.settings import NotifierSettings
 from shared.alerts import ChannelName
 from shared.clock import Clock
@@ -109,7 +109,7 @@ class WebhookChannel:
 def judge_status(status: int, retry_after: str | None, now: datetime) -> Attempt:
     """Say what a receiver's HTTP status means."""
     if 200 <= status < 300:
-        return Attempt("sent", receipt=f"HTTP {status}")
+        return Attempt(SENT, receipt=f"HTTP {status}")
     if status == GONE:
         return Attempt("http_410", permanent=True, disables=True)
     asked = retry_after_seconds(retry_after, now) if status in ASKS_FOR_TIME else None

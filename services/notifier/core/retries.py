@@ -1,5 +1,6 @@
 """What becomes of a delivery after an attempt: when it is tried again, and when that ends."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -32,6 +33,20 @@ class Verdict:
 
     status: DeliveryStatus
     next_attempt_at: datetime | None = None
+
+
+SENT = "sent"
+"""Code of an attempt whose message was taken."""
+
+OUTAGE_PATTERN = "timeout|connection_refused|no_such_host|disconnected|bad_reply|tls|http_5[0-9][0-9]|smtp_421"
+"""Codes after which it is the receiving host that is in trouble, and not this message or this person's mailbox."""
+
+_OUTAGE = re.compile(OUTAGE_PATTERN)
+
+
+def is_outage(code: str) -> bool:
+    """Tell whether an attempt's code speaks of the host; then its first success is news for all that waits for it."""
+    return _OUTAGE.fullmatch(code) is not None
 
 
 def judge(

@@ -23,9 +23,9 @@ from services.notifier.store.rows import (
     Told,
 )
 from shared.alerts import UNDER_WAY, AlertStatus, ChannelName, DeliveryStatus
-from shared.bus.ports import Claim, TopicPartition
+from shared.bus.ports import Claim, PartitionBatch, TopicPartition
 from shared.db.access_keys import audit
-from shared.db.positions import Positions
+from shared.db.positions import Fates, Positions
 from shared.db.session import transaction
 from shared.db.tables.notifier import alert, alert_message, alert_step, delivery, notifier_quarantine
 from shared.errors import TemporaryFailure
@@ -56,9 +56,9 @@ class AlertTransaction:
         self._connection = connection
         self._positions = positions
 
-    async def advance(self, partition: TopicPartition, claim: Claim, next_offset: int) -> None:
+    async def advance(self, batch: PartitionBatch, fates: Fates) -> None:
         """Move the partition's position. First of all: it keeps a second handler of the partition waiting."""
-        await self._positions.advance(self._connection, partition, claim, next_offset)
+        await self._positions.advance(self._connection, batch, fates)
 
     async def quarantine(self, rows: Sequence[QuarantineRow]) -> None:
         """Keep records that cannot be read; a record that is kept already stays as it is."""

@@ -9,7 +9,7 @@ from sqlalchemy import Row, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.notifier.core.message import Message, message_id
-from services.notifier.core.retries import Attempt, Verdict
+from services.notifier.core.retries import OUTAGE_PATTERN, Attempt, Verdict
 from services.notifier.core.routing import ancestors, duty_officers, known_division
 from services.notifier.store.directory import read_register
 from services.notifier.store.rows import DeliveryRow, StepRow
@@ -44,6 +44,30 @@ _CLAIM = text(
     """
 )
 
+# A message that was taken counts as sent whoever holds the lease now.
+_SENT = text(
+    """
+    WITH taken AS (
+        SELECT * FROM unnest(
+            CAST(:ids AS bigint[]), CAST(:ats AS timestamptz[]), CAST(:receipts AS text[]), CAST(:details AS text[])
+        ) AS t (id, at, receipt, detail)
+    ), stored AS (
+        UPDATE delivery SET status = 'sent', attempts = attempts + 1, leased_until = NULL, leased_by = NULL,
+               receipt = taken.receipt, detail = taken.detail, sent_at = taken.at
+        FROM taken WHERE delivery_id = taken.id AND status IN ('pending', 'suppressed')
+    )
+    INSERT INTO delivery_attempt (delivery_id, at, outcome, detail) SELECT id, at, 'sent', detail FROM taken
+    """
+)
+# Spread over a few seconds: a host that has just come back should not be met by everything at once.
+_HURRY = text(
+    """
+    UPDATE delivery SET next_attempt_at = CAST(:now AS timestamptz) + random() * interval '3 seconds'
+    WHERE channel = :channel AND target = :target AND status = 'pending' AND attempts > 0 AND leased_by IS NULL
+      AND next_attempt_at > CAST(:now AS timestamptz) + interval '3 seconds' AND detail ~ :outage
+    """
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Due:
@@ -72,6 +96,16 @@ class Due:
 
     def __repr__(self) -> str:
         return f"Due(delivery_id={self.delivery_id})"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A message that its channel has taken."""
+
+    delivery_id: int
+    at: datetime
+    receipt: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +138,35 @@ class Deliveries:
             rows = (await connection.execute(_CLAIM, values)).all()
         return sorted((_due(row) for row in rows), key=lambda due: (-due.grade, due.created_at, due.delivery_id))
 
-    async def conclude(self, due: Due, attempt: Attempt, verdict: Verdict, now: datetime) -> Aftermath:
-        """Store how an attempt ended.
+    async def renew(self, dues: Collection[Due], until: datetime) -> None:
+        """Hold on to what is still being sent; a lease that somebody else has taken meanwhile stays theirs."""
+        async with transaction(self._engine) as connection:
+            await connection.execute(
+                update(delivery)
+                .where(
+                    delivery.c.delivery_id.in_([due.delivery_id for due in dues]),
+                    delivery.c.leased_by.in_({due.leased_by for due in dues}),
+                )
+                .values(leased_until=until)
+            )
 
-        A message that was taken is stored as sent whoever holds the lease now; any other outcome counts only while
-        the lease is ours, because the next holder knows better.
+    async def conclude_sent(self, taken: Collection[Taken]) -> None:
+        """Store that messages were taken, whoever holds their leases now. Raises TemporaryFailure."""
+        # In one order, so that two processes that conclude the same rows never wait for each other.
+        rows = sorted(taken, key=lambda one: one.delivery_id)
+        values = {
+            "ids": [one.delivery_id for one in rows],
+            "ats": [one.at for one in rows],
+            "receipts": [one.receipt for one in rows],
+            "details": [one.detail for one in rows],
+        }
+        async with transaction(self._engine) as connection:
+            await connection.execute(_SENT, values)
+
+    async def conclude(self, due: Due, attempt: Attempt, verdict: Verdict, now: datetime) -> Aftermath:
+        """Store how an attempt ended that was no success (see `conclude_sent`).
+
+        It counts only while the lease is ours: the next holder knows better.
         """
         async with transaction(self._engine) as connection:
             if verdict.status is DeliveryStatus.FAILED:
@@ -120,6 +178,12 @@ class Deliveries:
             if not changed or verdict.status is not DeliveryStatus.FAILED:
                 return Aftermath()
             return await self._after_failure(connection, due, attempt, now)
+
+    async def hurry(self, channel: ChannelName, target: str, now: datetime) -> int:
+        """Make due within seconds what waits for a host that was out and is back; return how many."""
+        values = {"channel": channel, "target": target, "now": now, "outage": f"^({OUTAGE_PATTERN})$"}
+        async with transaction(self._engine) as connection:
+            return (await connection.execute(_HURRY, values)).rowcount
 
     async def release(self, dues: Collection[Due]) -> None:
         """Give leases back unused."""
@@ -159,16 +223,14 @@ class Deliveries:
     async def _store(
         self, connection: AsyncConnection, due: Due, attempt: Attempt, verdict: Verdict, now: datetime
     ) -> bool:
-        sent = verdict.status is DeliveryStatus.SENT
-        owned = (
-            delivery.c.status.in_((DeliveryStatus.PENDING, DeliveryStatus.SUPPRESSED))
-            if sent
-            else ((delivery.c.status == DeliveryStatus.PENDING) & (delivery.c.leased_by == due.leased_by))
-        )
         made = 0 if verdict.status is DeliveryStatus.SUPPRESSED and attempt.code == NOT_TRIED else 1
         stored = await connection.execute(
             update(delivery)
-            .where(delivery.c.delivery_id == due.delivery_id, owned)
+            .where(
+                delivery.c.delivery_id == due.delivery_id,
+                delivery.c.status == DeliveryStatus.PENDING,
+                delivery.c.leased_by == due.leased_by,
+            )
             .values(
                 status=verdict.status,
                 attempts=delivery.c.attempts + made,
@@ -177,7 +239,6 @@ class Deliveries:
                 leased_by=None,
                 receipt=attempt.receipt,
                 detail=attempt.code,
-                sent_at=now if sent else None,
             )
         )
         outcome = "retry" if verdict.status is DeliveryStatus.PENDING else str(verdict.status)

@@ -5,7 +5,8 @@ commits; no silent jump when a position has left the log.
 """
 
 from shared.bus.kafka.consumer import KafkaConsumer, kafka_consumer
+from shared.bus.kafka.partitions import partition_of
 from shared.bus.kafka.publisher import KafkaPublisher
 from shared.bus.kafka.topics import ensure_topics
 
-__all__ = ["KafkaConsumer", "KafkaPublisher", "ensure_topics", "kafka_consumer"]
+__all__ = ["KafkaConsumer", "KafkaPublisher", "ensure_topics", "kafka_consumer", "partition_of"]

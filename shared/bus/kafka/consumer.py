@@ -1,7 +1,7 @@
 """Reads Kafka as a member of a consumer group; where each partition is read from, the caller says."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -9,8 +9,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
-from shared.bus.consumer_loop import GapInLog
-from shared.bus.ports import Record, TopicPartition
+from shared.bus.ports import GapInLog, Record, TopicPartition
 from shared.errors import TemporaryFailure
 from shared.logs import get_logger
 from shared.topics import Topic
@@ -21,8 +20,10 @@ CONSUMER_SETTINGS: Mapping[str, Any] = {
     "enable_auto_commit": False,
     # Positions come from the database and are set by seek; Kafka's own committed offset is never followed blindly.
     "auto_offset_reset": "none",
-    "session_timeout_ms": 10_000,
-    "heartbeat_interval_ms": 3_000,
+    # A member that is silent for so long loses its partitions. Short, because a move too many costs a second and
+    # harms nothing (writes are fenced); not shorter, because brokers refuse less than 6 s.
+    "session_timeout_ms": 6_000,
+    "heartbeat_interval_ms": 2_000,
     # Must exceed session timeout plus the time of a rebalance: a join is answered only once all members have joined,
     # and a consumer that gives up waiting for it leaves its partitions without an owner.
     "request_timeout_ms": 40_000,
@@ -32,6 +33,7 @@ CONSUMER_SETTINGS: Mapping[str, Any] = {
     "metadata_max_age_ms": 30_000,
 }
 COMMIT_SECONDS = 3.0
+ASK_SECONDS = 5.0
 
 
 class KafkaConsumer:
@@ -42,6 +44,8 @@ class KafkaConsumer:
         self._generation = -1
         self._begun: set[TopicPartition] = set()
         self._committing: asyncio.Task[None] | None = None
+        # Of the listener: aiokafka would only log it. Raised by the next fetch, it ends the process.
+        self.failure: Exception | None = None
 
     def assignment(self) -> frozenset[TopicPartition]:
         """Return the partitions that are ours now."""
@@ -60,10 +64,10 @@ class KafkaConsumer:
 
     async def fetch(self, max_records: int, wait_seconds: float) -> Mapping[TopicPartition, Sequence[Record]]:
         """Return what has arrived. Raises GapInLog when a position lies outside what the log still has."""
-        if not self._begun:
-            await asyncio.sleep(wait_seconds)
-            return {}
+        if self.failure is not None:
+            raise self.failure
         try:
+            # Also while every partition is held: a member that does not ask for a while is put out of the group.
             fetched = await self._consumer.getmany(timeout_ms=int(wait_seconds * 1000), max_records=max_records)
         except NoOffsetForPartitionError:
             # aiokafka looks for a committed offset by itself; `begin` has not yet said where this partition is read.
@@ -82,11 +86,18 @@ class KafkaConsumer:
     async def _check_gap(self, error: OffsetOutOfRangeError) -> None:
         # The error may be of a fetch from before the last seek; only the present position counts.
         for kafka_partition, offset in error.args[0].items():
-            begun = TopicPartition(*kafka_partition) in self._begun
-            if begun and await self._consumer.position(kafka_partition) == offset:
-                raise GapInLog(
-                    f"the log no longer has offset {offset} of {TopicPartition(*kafka_partition)}"
-                ) from error
+            partition = TopicPartition(*kafka_partition)
+            if partition not in self._begun or await self._consumer.position(kafka_partition) != offset:
+                continue
+            try:
+                end = (await self.ask_end_offsets([partition]))[partition]
+            except TemporaryFailure:
+                # The position stays, so the next fetch meets the same.
+                return
+            if end < offset:
+                detail = f"the log ends at {end}, but {offset} was reached before: was the topic made anew?"
+                raise GapInLog(partition, detail, reason="log_ends_early") from error
+            raise GapInLog(partition, f"the log no longer has offset {offset}") from error
 
     async def begin(self, partition: TopicPartition, offset: int | None) -> None:
         """Read the partition from this offset on. Raises TemporaryFailure."""
@@ -117,6 +128,15 @@ class KafkaConsumer:
             return None
         end: int | None = self._consumer.highwater(kafka_partition)
         return end
+
+    async def ask_end_offsets(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Ask the log where the partitions end. Raises TemporaryFailure."""
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                ends = await self._consumer.end_offsets([KafkaPartition(*partition) for partition in partitions])
+        except (KafkaError, TimeoutError) as error:
+            raise TemporaryFailure(f"the log does not say where it ends: {type(error).__name__}") from error
+        return {TopicPartition(*partition): end for partition, end in ends.items()}
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Begin to commit, as advice; while an earlier commit is under way this one is left out."""
@@ -149,8 +169,13 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     def on_partitions_revoked(self, revoked: Iterable[KafkaPartition]) -> None: ...
 
     def on_partitions_assigned(self, assigned: Iterable[KafkaPartition]) -> None:
-        if self.consumer is not None:
+        if self.consumer is None:
+            return
+        try:
             self.consumer.reassigned()
+        except Exception as error:
+            self.consumer.failure = error
+            raise
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """Tables that belong to no single service; each is written through one function of `shared.db`."""
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Integer, LargeBinary, Table, Text, func
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Integer, LargeBinary, Table, Text, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.db.tables.base import METADATA
@@ -32,6 +32,8 @@ audit_entry = Table(
 
 # Written by shared.db.positions: who owns a partition of a topic, and the offset that it reads next. The epoch grows
 # with each change of owner; a transaction of a former owner finds another epoch here and is rolled back.
+# The bookkeeping of what was read: next_offset - first_offset = applied + repeated + quarantined, always.
+# quarantine_freely_until: below this offset an operator has allowed any number of records to be put in quarantine.
 partition_position = Table(
     "partition_position",
     METADATA,
@@ -41,5 +43,10 @@ partition_position = Table(
     Column("epoch", BigInteger, nullable=False),
     Column("owner", Text, nullable=False),
     Column("next_offset", BigInteger),
+    Column("first_offset", BigInteger),
+    Column("applied", BigInteger, nullable=False, server_default=text("0")),
+    Column("repeated", BigInteger, nullable=False, server_default=text("0")),
+    Column("quarantined", BigInteger, nullable=False, server_default=text("0")),
+    Column("quarantine_freely_until", BigInteger),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )

@@ -47,6 +47,9 @@ event_ledger = Table(
     Column("grade_before", SmallInteger),
     Column("grade_after", SmallInteger),
     UniqueConstraint("household_id", "household_seq"),
+    # For the reconciler, which counts the rows of a window of offsets. Rows arrive in about this order, so a summary
+    # of each stretch of pages is enough, and costs the writer next to nothing.
+    Index("ix_event_ledger_offset", "topic_offset", postgresql_using="brin", postgresql_with={"pages_per_range": 32}),
 )
 
 # One row per household that any event named. status: waiting (nobody enrolled it), enrolled, closed, parked (its
@@ -81,7 +84,8 @@ household_state = Table(
     postgresql_with={"fillfactor": 70},
 )
 
-# One row per change of a held grade; `change` is the message as it was put on the log.
+# One row per change of a held grade; `change` is the message as it was put on the log. The notifier's reconciler reads
+# it through the view grade_change_history.
 grade_transition = Table(
     "grade_transition",
     METADATA,
@@ -93,6 +97,7 @@ grade_transition = Table(
     Column("decided_at", DateTime(timezone=True), nullable=False),
     Column("trigger_identity", LargeBinary),
     Column("change", JSONB, nullable=False),
+    Index("ix_grade_transition_decided", "decided_at", postgresql_using="brin"),
 )
 
 # Messages that must reach the log; deleted by the relay once the brokers have them.
@@ -107,6 +112,7 @@ outbox = Table(
 )
 
 # Records that cannot be applied, whole, with the reason. Nothing leaves without a person's word.
+# retried_at, retried_by: a person has put the record on the log once more; what becomes of it then is another row.
 quarantine = Table(
     "quarantine",
     METADATA,
@@ -123,6 +129,8 @@ quarantine = Table(
     Column("record_key", LargeBinary),
     Column("record_value", LargeBinary),
     Column("quarantined_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("retried_at", DateTime(timezone=True)),
+    Column("retried_by", Text),
     UniqueConstraint("topic", "topic_partition", "topic_offset"),
     Index("ix_quarantine_event", "event_id", "source"),
 )
@@ -145,4 +153,17 @@ data_finding = Table(
     Column("code", Text, primary_key=True),
     Column("identity", LargeBinary, primary_key=True),
     Column("found_at", DateTime(timezone=True), nullable=False),
+)
+
+# Households whose state a person wants folded anew from the ledger; the owner of the partition does it and deletes the
+# row. reason: retry (it was parked) or rebuild.
+refold_request = Table(
+    "refold_request",
+    METADATA,
+    Column("household_id", Text, primary_key=True),
+    Column("topic_partition", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("requested_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Index("ix_refold_request_partition", "topic_partition", "requested_at"),
 )

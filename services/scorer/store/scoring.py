@@ -1,9 +1,7 @@
-"""All SQL of the scorer. One `ScorerTransaction` is one partition batch: what it writes becomes true together."""
+"""The SQL of the batches. One `ScorerTransaction` is one partition batch: what it writes becomes true together."""
 
-import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -11,72 +9,36 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.scorer.read_record import ReceivedEvent, RefusedRecord
-from shared.bus.ports import Claim, TopicPartition
+from services.scorer.read_record import RefusedRecord
+from services.scorer.store.reading import STATE_COLUMNS, HouseholdReader
+from services.scorer.store.rows import LedgerRow, StateRow, TransitionRow
+from shared.bus.ports import Claim, PartitionBatch, TopicPartition
 from shared.db.outbox import Message, add_to_outbox
-from shared.db.positions import Positions
+from shared.db.positions import Fates, Positions, RefusalTerms
 from shared.db.session import transaction
 from shared.errors import TemporaryFailure
-from shared.events.household_event import HouseholdEvent, SourceClass
-
-
-@dataclass(frozen=True, slots=True)
-class StateRow:
-    """A household as it is stored; `body` is the folded state, which only the core reads."""
-
-    household_id: str
-    division: str
-    alias: str | None
-    status: str
-    grade: int | None
-    version: int
-    household_seq: int
-    next_due_on: date | None
-    parked_reason: str | None
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerRow:
-    """An event that counts, with its place in the household's order and what it did to the grade."""
-
-    received: ReceivedEvent
-    household_seq: int
-    recorded_on: date
-    grade_before: int | None
-    grade_after: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class TransitionRow:
-    """A change of a held grade; `change` is the JSON of the message."""
-
-    household_id: str
-    version: int
-    old_grade: int | None
-    new_grade: int
-    on_day: date
-    decided_at: datetime
-    trigger_identity: bytes | None
-    change: str
-
 
 _KNOWN = text("SELECT identity, content_hash FROM event_ledger WHERE identity = ANY(CAST(:identities AS bytea[]))")
-_STATE_COLUMNS = (
-    "household_id, division, alias, status, grade, version, household_seq, next_due_on, parked_reason, body"
-)
-_STATES = text(f"SELECT {_STATE_COLUMNS} FROM household_state WHERE household_id = ANY(CAST(:ids AS text[]))")  # noqa: S608
 _DUE = text(
     f"""
-    SELECT {_STATE_COLUMNS} FROM household_state
+    SELECT {STATE_COLUMNS} FROM household_state
     WHERE topic_partition = :partition AND next_due_on <= :today AND status = 'enrolled'
     ORDER BY next_due_on, household_id LIMIT :limit FOR UPDATE SKIP LOCKED
     """  # noqa: S608
 )
-_HISTORY = text(
+_ONE_MOMENT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+_REFOLD_REQUESTS = text(
     """
-    SELECT household_id, source, event_id, type, source_class, episode, division, occurred_on, recorded_on, payload
-    FROM event_ledger WHERE household_id = ANY(CAST(:ids AS text[])) ORDER BY household_id, household_seq
+    SELECT household_id FROM refold_request WHERE topic_partition = :partition
+    ORDER BY requested_at, household_id LIMIT :limit
+    """
+)
+_FORGET_REFOLD_REQUESTS = text("DELETE FROM refold_request WHERE household_id = ANY(CAST(:ids AS text[]))")
+_LATELY_REFUSED = text(
+    """
+    SELECT topic_offset FROM quarantine
+    WHERE topic = :topic AND topic_partition = :partition AND topic_offset >= :since AND reason <> ALL(:uncounted)
+    ORDER BY topic_offset
     """
 )
 
@@ -169,11 +131,11 @@ _ADD_FINDINGS = _bulk(
 )
 
 
-class ScorerTransaction:
+class ScorerTransaction(HouseholdReader):
     """Reads and writes of one transaction on the scorer's tables."""
 
     def __init__(self, connection: AsyncConnection, partition: TopicPartition, positions: Positions) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._partition = partition
         self._positions = positions
 
@@ -182,11 +144,6 @@ class ScorerTransaction:
         rows = await self._connection.execute(_KNOWN, {"identities": list(identities)})
         return {row.identity: row.content_hash for row in rows}
 
-    async def states(self, household_ids: Iterable[str]) -> dict[str, StateRow]:
-        """Return the stored households of these ids."""
-        rows = await self._connection.execute(_STATES, {"ids": list(household_ids)})
-        return {row.household_id: StateRow(*row) for row in rows}
-
     async def due(self, today: date, limit: int) -> list[StateRow]:
         """Return enrolled households of the partition whose result can have changed by today, oldest day first."""
         rows = await self._connection.execute(
@@ -194,13 +151,27 @@ class ScorerTransaction:
         )
         return [StateRow(*row) for row in rows]
 
-    async def histories(self, household_ids: Iterable[str]) -> dict[str, list[HouseholdEvent]]:
-        """Return the households' events from the ledger, each in its order."""
-        rows = await self._connection.execute(_HISTORY, {"ids": list(household_ids)})
-        found: dict[str, list[HouseholdEvent]] = {}
-        for row in rows:
-            found.setdefault(row.household_id, []).append(_event(row))
-        return found
+    async def refold_requests(self, limit: int) -> list[str]:
+        """Return the households of the partition that somebody wants folded anew, the longest waiting first."""
+        rows = await self._connection.execute(
+            _REFOLD_REQUESTS, {"partition": self._partition.partition, "limit": limit}
+        )
+        return list(rows.scalars())
+
+    async def forget_refold_requests(self, household_ids: Sequence[str]) -> None:
+        """Note that these were dealt with."""
+        if household_ids:
+            await self._connection.execute(_FORGET_REFOLD_REQUESTS, {"ids": list(household_ids)})
+
+    async def lately_refused(self, since: int, uncounted: Sequence[str]) -> list[int]:
+        """Return the offsets, rising, at which a record of the partition was refused, but for some reasons."""
+        values = {"topic": self._partition.topic, "partition": self._partition.partition}
+        rows = await self._connection.execute(_LATELY_REFUSED, {**values, "since": since, "uncounted": list(uncounted)})
+        return list(rows.scalars())
+
+    async def refusal_terms(self) -> RefusalTerms:
+        """Return what the partition's position says about refusing records."""
+        return await self._positions.refusal_terms(self._connection, self._partition)
 
     async def add_ledger(self, rows: Sequence[LedgerRow]) -> None:
         """Append events to the ledger. Raises TemporaryFailure when another partition was first with an identity."""
@@ -268,9 +239,9 @@ class ScorerTransaction:
         """Leave messages for the relay."""
         await add_to_outbox(self._connection, messages)
 
-    async def advance(self, claim: Claim, next_offset: int) -> None:
+    async def advance(self, batch: PartitionBatch, fates: Fates) -> None:
         """Move the partition's position. Raises LostOwnership."""
-        await self._positions.advance(self._connection, self._partition, claim, next_offset)
+        await self._positions.advance(self._connection, batch, fates)
 
     async def hold(self, claim: Claim) -> None:
         """Stay the partition's owner until the transaction ends. Raises LostOwnership."""
@@ -300,19 +271,12 @@ class ScorerStore:
         async with transaction(self._engine) as connection:
             yield ScorerTransaction(connection, partition, self._positions)
 
-
-def _event(row: Any) -> HouseholdEvent:
-    return HouseholdEvent(
-        event_id=row.event_id,
-        type=row.type,
-        occurred_on=row.occurred_on,
-        recorded_on=row.recorded_on,
-        source_class=SourceClass(row.source_class),
-        payload=json.loads(row.payload),
-        episode=row.episode,
-        source=row.source,
-        division=row.division,
-    )
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[HouseholdReader]:
+        """Read only, and all as of one moment, while others write. Raises TemporaryFailure."""
+        async with transaction(self._engine) as connection:
+            await connection.execute(_ONE_MOMENT)
+            yield HouseholdReader(connection)
 
 
 def _ledger_values(row: LedgerRow, partition: TopicPartition) -> tuple[Any, ...]:

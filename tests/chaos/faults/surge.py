@@ -1,0 +1,110 @@
+"""Many households turn red in the same moment while webhooks are throttled (F56).
+
+As far as it is built: there is no digest yet, so each alert goes out by itself. What is looked at: each has its
+receipt, and the worst leave first. 500 households instead of 5,000, which this machine would need an hour for.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from random import Random
+
+from deploy.local.red_alert import red_alert_events
+from shared.clock import SHANGHAI
+from shared.grades import RiskGrade
+from tests.chaos.base import Effect
+from tests.chaos.faults.promises import must
+from tests.chaos.faults.telling import Told, people_again
+from tests.chaos.faults.watch import comes_true
+from tests.chaos.field_app import FieldEvent, Form, Kind
+from tests.chaos.people import VILLAGES
+from tests.chaos.world import World
+
+HOUSEHOLDS = 500
+AT_ONCE = 100
+THROTTLE = "throttle:20"
+WITHIN_SECONDS = 60.0
+CLEARLY_SECONDS = 2.0
+ENROLMENT, ILLNESS = 0, 1
+
+
+async def surge(world: World, rng: Random) -> Effect:
+    """F56."""
+    told = Told(world)
+    homes = [(f"{world.run}-surge-{number:04d}", VILLAGES[number % len(VILLAGES)]) for number in range(HOUSEHOLDS)]
+    _submit(world, [_event(world, home, division, ENROLMENT) for home, division in homes])
+    await comes_true(lambda: _graded(world, RiskGrade.GREEN), WITHIN_SECONDS)
+    world.devices.webhook_mode = THROTTLE
+    _submit(world, [_event(world, home, division, ILLNESS) for home, division in homes])
+    await comes_true(lambda: _graded(world, RiskGrade.RED), WITHIN_SECONDS)
+    await comes_true(lambda: _all_told(world), WITHIN_SECONDS)
+    throttled, overtaken = told.count("webhook", "refused"), await _overtaken(world, told)
+    must(overtaken == 0, f"{overtaken} milder alerts overtook a red one that was waiting for its mail")
+    slowest, reds = await told.slowest("smtp"), await _reds(world)
+    await people_again(world)
+    seen = f"{reds} of {HOUSEHOLDS} red at once, {throttled} webhooks throttled"
+    return Effect(f"{seen}; the slowest mail took {slowest:.1f} s, no milder one overtook a red one", throttled)
+
+
+def _event(world: World, home: str, division: str, place: int) -> FieldEvent:
+    """The enrolment of a household, or its illness after it."""
+    given = red_alert_events(home, datetime.now(SHANGHAI).date(), division)[place]
+    payload, name = given["data"], str(given["type"]).removeprefix("cn.shouwang.").removesuffix(".v1")
+    assert isinstance(payload, dict)
+    attributes = {name: given[name] for name in ("division", "sourceclass", "time")}
+    return world.load.make(
+        name, payload, home, kind=Kind.SERIOUS if place else Kind.NORMAL, serious=bool(place), **attributes
+    )
+
+
+def _submit(world: World, events: Sequence[FieldEvent]) -> None:
+    for start in range(0, len(events), AT_ONCE):
+        world.load.submit(events[start : start + AT_ONCE], Form.JSON_BATCH)
+
+
+async def _graded(world: World, grade: RiskGrade) -> bool:
+    rows = await world.sql(
+        "SELECT count(*) AS graded FROM household_state WHERE household_id LIKE :homes AND grade = :grade",
+        homes=f"{world.run}-surge-%",
+        grade=int(grade),
+    )
+    return bool(rows[0].graded == HOUSEHOLDS)
+
+
+async def _all_told(world: World) -> bool:
+    """Whether each household of the surge has a message that was taken."""
+    rows = await world.sql(
+        """
+        SELECT count(DISTINCT a.household_id) AS told FROM alert a JOIN delivery d USING (alert_id)
+        WHERE a.household_id LIKE :homes AND d.status = 'sent'
+        """,
+        homes=f"{world.run}-surge-%",
+    )
+    return bool(rows[0].told == HOUSEHOLDS)
+
+
+async def _reds(world: World) -> int:
+    rows = await world.sql(
+        "SELECT count(*) AS reds FROM household_state WHERE household_id LIKE :homes AND grade = 4",
+        homes=f"{world.run}-surge-%",
+    )
+    return int(rows[0].reds)
+
+
+async def _overtaken(world: World, told: Told) -> int:
+    """Count the mails of milder alerts that were taken before a red one's that had been waiting clearly longer."""
+    rows = await world.sql(
+        """
+        WITH mail AS (
+            SELECT grade, created_at, sent_at FROM delivery
+            WHERE channel = 'smtp' AND status = 'sent' AND attempts = 1 AND created_at >= :since
+        )
+        SELECT count(*) AS overtaken FROM mail AS milder WHERE grade < 4 AND EXISTS (
+            SELECT 1 FROM mail AS red WHERE red.grade = 4
+              AND red.created_at < milder.created_at - make_interval(secs => :slack)
+              AND red.sent_at > milder.sent_at + make_interval(secs => :slack)
+        )
+        """,
+        since=told.since,
+        slack=CLEARLY_SECONDS,
+    )
+    return int(rows[0].overtaken)

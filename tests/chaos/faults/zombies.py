@@ -1,0 +1,79 @@
+"""Processes that are frozen while they hold something, lose it, and wake up as if nothing had happened."""
+
+import asyncio
+from collections.abc import Sequence
+from random import Random
+
+from tests.chaos.base import Effect, Fault
+from tests.chaos.faults.watch import NOTIFIERS, claims_since, comes_true, epochs, wait_ready
+from tests.chaos.world import World
+
+FROZEN_SECONDS = 14
+"""Longer than Kafka waits for a silent member of a group (10 s)."""
+LEASE_SECONDS, SEND_SECONDS = 6, 5
+
+_WAITING_FOR_A_LOCK = """
+    SELECT 1 FROM pg_stat_activity
+    WHERE application_name = :application AND wait_event_type = 'Lock' AND query ILIKE '%INTO event_ledger%'
+"""
+_LEASED = """
+    SELECT delivery_id FROM delivery
+    WHERE status = 'pending' AND leased_by LIKE :worker AND leased_until > now()
+"""
+_SENT = "SELECT count(*) AS sent FROM delivery WHERE delivery_id = ANY(:ids) AND status = 'sent'"
+
+
+async def zombie_scorer(world: World, rng: Random) -> Effect:
+    """F14: frozen in the middle of a transaction, so that it surely wakes up with something to write."""
+    zombie = world.services["scorer-1"]
+    mark = zombie.log_mark()
+
+    async def is_writing() -> bool:
+        return bool(await world.sql(_WAITING_FOR_A_LOCK, application="shouwang-scorer scorer-1"))
+
+    before = await epochs(world)
+    async with world.transaction() as lock:
+        await lock.exec_driver_sql("LOCK TABLE event_ledger IN SHARE MODE")
+        in_time = await comes_true(is_writing, 10)
+        zombie.pause()
+    await asyncio.sleep(FROZEN_SECONDS)
+    moved = await claims_since(world, before)
+    zombie.resume()
+    await zombie.wait_ready()
+    refused = zombie.log_text(mark).count("has another owner")
+    seen = f"{moved} partitions taken over, {refused} writes of the woken one rolled back"
+    return Effect(seen, min(moved, refused) if in_time else 0)
+
+
+async def zombie_notifier(world: World, rng: Random) -> Effect:
+    """F15: frozen while receivers keep it waiting, so that its leases run out under way."""
+    short = {
+        "SHOUWANG_NOTIFIER_LEASE_SECONDS": str(LEASE_SECONDS),
+        "SHOUWANG_NOTIFIER_SEND_TIMEOUT_SECONDS": str(SEND_SECONDS),
+    }
+    await asyncio.gather(*(world.services[name].restart(environment=short) for name in NOTIFIERS))
+    await wait_ready(world, NOTIFIERS)
+    world.devices.webhook_mode = "silent"
+    leased: list[int] = []
+
+    async def holds_some() -> bool:
+        leased[:] = [row.delivery_id for row in await world.sql(_LEASED, worker="notifier-1/%")]
+        return bool(leased)
+
+    await comes_true(holds_some, 10)
+    world.services["notifier-1"].pause()
+    world.devices.heal()
+    await asyncio.sleep(LEASE_SECONDS + 4)
+    (row,) = await world.sql(_SENT, ids=leased)
+    world.services["notifier-1"].resume()
+    await asyncio.gather(*(world.services[name].restart() for name in NOTIFIERS))
+    return Effect(f"{row.sent} of {len(leased)} deliveries of the frozen one were made by the other", row.sent)
+
+
+FAULTS: Sequence[Fault] = (
+    Fault(
+        "F14", f"a scorer is frozen inside a transaction for {FROZEN_SECONDS} s, then thawed", zombie_scorer, short=True
+    ),
+    Fault("F15", f"a notifier is frozen while sending until its leases of {LEASE_SECONDS} s are over", zombie_notifier),
+)
+NOT_INJECTED: dict[str, str] = {}

@@ -1,0 +1,74 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.chaos import report, results
+from tests.chaos.__main__ import chosen
+from tests.chaos.campaign import summary
+from tests.chaos.faults import FAULTS, NOT_INJECTED
+from tests.chaos.results import Result, last_line
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(report, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(report, "LATEST", tmp_path / "latest.json")
+    return tmp_path
+
+
+def make_result(code: str = "F1", seed: int = 1, **facts: object) -> Result:
+    usual = {"title": "something dies", "commit": "abc", "at": 0.0, "took_seconds": 20.0, "seen": "a death", "count": 1}
+    return Result(**{"code": code, "seed": seed, "recovery_seconds": 4.5, **usual, **facts})  # type: ignore[arg-type]
+
+
+def test_each_fault_of_the_matrix_is_injected_or_has_a_reason_why_not() -> None:
+    assert not set(FAULTS) & set(NOT_INJECTED)
+    assert {f"F{number}" for number in range(1, 81)} == {*FAULTS, *NOT_INJECTED}
+
+
+def test_the_short_form_meets_services_log_database_and_people_and_stays_short() -> None:
+    codes = {fault.code for fault in chosen("short")}
+
+    assert {"F7", "F12", "F14", "F21", "F24", "F36", "F37", "F49"} <= codes
+    assert len(codes) <= 10
+
+
+def test_a_fault_that_nobody_knows_or_can_inject_is_refused_with_the_reason() -> None:
+    with pytest.raises(ValueError, match="F43: there is no SQLite"):
+        chosen("F1,F43")
+    with pytest.raises(ValueError, match="F99: no such fault"):
+        chosen("F99")
+
+
+def test_the_last_line_counts_runs_that_proved_nothing_or_broke_off_as_unexplained() -> None:
+    found = [
+        make_result(counts={"lost": 2, "doubled": 1, "phantom": 3, "silent": 4}),
+        make_result(vacuous=["no visible effect"]),
+        make_result(broken="the fault broke off: OSError: gone"),
+        make_result(),
+    ]
+
+    assert last_line(found) == "chaos: 4 runs, 2 lost, 1 double, 3 phantom, 6 unexplained"
+    assert [result.valid for result in found] == [False, False, False, True]
+
+
+def test_a_kept_result_is_found_again_for_the_same_code_only(home: Path) -> None:
+    make_result("F14", figures={"reds": 61}).save()
+
+    assert results.kept("F14", 1, "abc") == make_result("F14", figures={"reds": 61})
+    assert results.kept("F14", 1, "abd") is None
+
+
+def test_the_report_shows_each_run_of_the_last_campaign_and_what_was_not_run(home: Path) -> None:
+    good, bad = make_result("F14", 1), make_result("F14", 2, counts={"lost": 1})
+    for result in (good, bad):
+        result.save()
+    (home / "latest.json").write_text(json.dumps(summary([good, bad], {"F34": "no disk"}, "abc")))
+
+    text = report.write_report(home / "fault-report.md").read_text()
+
+    assert "chaos: 2 runs, 1 lost, 0 double, 0 phantom, 0 unexplained" in text
+    assert f"| F14 | {FAULTS['F14'].title} | a death | 4.5, 4.5 | seed 2: 1 lost |" in text
+    assert "| F34 | no disk |" in text and "| F43 |" in text
