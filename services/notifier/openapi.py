@@ -3,11 +3,20 @@
 from typing import Any
 
 from shared.alerts import Acknowledgement
+from shared.codec import TEXT_PATTERN
 from shared.http.openapi import complete_problems, problem_responses
 
 _READING = ("unauthorised", "forbidden", "invalid-request", "temporarily-unavailable")
 _ACTING = ("malformed-json", "not-found", "conflict", "too-large", "unsupported-media-type")
 _CALLERS = [{"key": list[str]()}, {"session": list[str]()}]
+
+
+def _acknowledgement() -> dict[str, Any]:
+    schema = Acknowledgement.model_json_schema()
+    # The decoder refuses other characters before the model sees them.
+    schema["properties"]["note"]["pattern"] = TEXT_PATTERN
+    return schema
+
 
 LIST_ALERTS: dict[str, Any] = {
     "summary": "Alerts within the caller's division, newest first",
@@ -29,7 +38,7 @@ ACKNOWLEDGE_ALERT: dict[str, Any] = {
         "security": _CALLERS,
         "requestBody": {
             "required": False,
-            "content": {"application/json": {"schema": Acknowledgement.model_json_schema()}},
+            "content": {"application/json": {"schema": _acknowledgement()}},
         },
     },
 }

@@ -123,9 +123,9 @@ async def open_platform(directory: Path, people: PeoplePorts) -> AsyncIterator[P
 
 
 def clear(directory: Path) -> None:
-    """End what another run left behind in a directory, and remove its servers' files."""
+    """End what another run left behind in a directory, and remove its servers' files and all logs."""
     reap(directory)
-    for folder in ("database", *(f"broker-{node}" for node in NODE_IDS)):
+    for folder in ("logs", "marks", "database", *(f"broker-{node}" for node in NODE_IDS)):
         shutil.rmtree(directory / folder, ignore_errors=True)
 
 

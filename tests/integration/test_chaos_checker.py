@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from deploy.local.testing import SessionPostgres
 from shared.db.session import open_engine
 from shared.settings import ServiceSettings, asyncpg_url
-from tests.chaos.checker import ANOMALIES, check
+from tests.chaos.checker import ANOMALIES, Evidence, check
 from tests.chaos.checker.tables import Tables, read_tables
 from tests.fakes.honest_run import RUN, HonestRun, make_honest_run
 from tests.fakes.spoilt_run import Case, Spoil
@@ -53,7 +53,7 @@ async def test_an_honest_run_is_found_sound(house: House, tmp_path: Path) -> Non
     assert verdict.figures["households"] == {"judged": 14, "by_result_alone": 0, "not_judged": {}}
     assert verdict.figures["reds"] >= 7
     assert verdict.figures["info"] == 1
-    assert not (tmp_path / "tables.pickle").exists()
+    assert (await check(Evidence.load(tmp_path, dsn=""))).counts == verdict.counts
 
 
 @pytest.mark.parametrize("spoil", [*WRONG_BOOKS, *WRONG_TELLINGS], ids=lambda spoil: spoil.__name__)

@@ -30,7 +30,7 @@ from tests.fakes.ingest_edge import NOW, SCOPES
 KEY = AccessKey(key_id="k", secret_sha256=b"", name="n", scopes=SCOPES["all"], created_at=NOW)
 RECEIVED_AT = NOW.replace(microsecond=NOW.microsecond // 1_000 * 1_000)
 MANY = settings(
-    max_examples=500,
+    max_examples=400,
     deadline=None,
     database=None,
     derandomize=True,

@@ -209,12 +209,13 @@ async def check_refusals_while_away(ingest: RunningIngest) -> None:
 
 async def check_memory_is_bounded(ingest: RunningIngest) -> None:
     sizes = [ingest.resident_mib()]
-    for _ in range(4):
+    for _ in range(5):
         await flood(ingest)
         sizes.append(ingest.resident_mib())
     print("resident MiB, before and after each flood:", [round(size) for size in sizes])
-    assert sizes[1] - sizes[0] < 150
-    assert sizes[4] - sizes[1] < 40
+    assert sizes[-1] - sizes[0] < 150
+    # The allocator keeps what the first floods needed at most; after that nothing is added.
+    assert sizes[-1] - sizes[-3] < 20
 
 
 async def flood(ingest: RunningIngest) -> None:

@@ -1,8 +1,9 @@
-"""What ingest answers on a real socket is what its OpenAPI document says, to made-up requests, with a key and without.
+"""What ingest and the notifier answer on real sockets is what their OpenAPI documents say, whoever asks for whatever.
 
-A few examples here, in seconds; `make fuzz` has more of them, and the boundary values of every field.
+A few examples here, in seconds (OPENAPI_EXAMPLES); `make fuzz` has more for ingest, and every field's boundary values.
 """
 
+import os
 from collections.abc import AsyncIterator
 
 import pytest
@@ -23,6 +24,8 @@ from tests.fakes.notifier import NOW, make_settings
 from tests.fuzz.openapi import check
 from tests.integration.test_notifier_console import House
 
+FEW = ["--max-examples", os.environ.get("OPENAPI_EXAMPLES", "10"), "--seed", "1"]
+
 
 @pytest.fixture(scope="module")
 async def served() -> AsyncIterator[Served]:
@@ -34,10 +37,8 @@ async def served() -> AsyncIterator[Served]:
     ("bearer", "phases"), [(key(), "fuzzing,stateful"), (None, "fuzzing")], ids=["with a key", "without a key"]
 )
 async def test_ingest_does_what_its_openapi_document_says(served: Served, bearer: str | None, phases: str) -> None:
-    arguments = ["--max-examples", "12", "--seed", "1"]
-    status, said = await check(
-        f"{served.client.base_url}/openapi.json", bearer=bearer, phases=phases, arguments=arguments
-    )
+    url = f"{served.client.base_url}/openapi.json"
+    status, said = await check(url, bearer=bearer, phases=phases, arguments=FEW)
     assert status == 0, said
     assert "5 passed" in said, said
     log = served.ingest.log.records
@@ -56,6 +57,5 @@ async def test_the_notifier_does_what_its_openapi_document_says(engine: AsyncEng
     await house.keys.refresh()
     server = http_server(house.app, "127.0.0.1", 0, HttpLimits(), ServiceMetrics("tests", CollectorRegistry()))
     async with serving(server) as url:
-        arguments = ["--max-examples", "12", "--seed", "1"]
-        status, said = await check(f"{url}/openapi.json", bearer=bearer, phases="fuzzing", arguments=arguments)
+        status, said = await check(f"{url}/openapi.json", bearer=bearer, phases="fuzzing", arguments=FEW)
     assert status == 0, said

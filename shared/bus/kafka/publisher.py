@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import RecordMetadata
 
+from shared.bus.kafka.partitions import partition_of
 from shared.bus.ports import Receipt
 from shared.errors import TemporaryFailure
 from shared.logs import get_logger
@@ -37,6 +39,11 @@ PRODUCER_SETTINGS: Mapping[str, Any] = {
 }
 RECONNECT_SECONDS = 0.5
 CLOSE_SECONDS = 5.0
+# With idempotence aiokafka never gives a batch up, and it has been seen to wait for ever for an answer that got lost.
+# A partition that acknowledges nothing for so long gets a fresh producer; each one that does not help, later the next.
+SILENT_SECONDS = 6.0
+MOST_SILENT_SECONDS = 15.0
+CLOSE_SILENT_SECONDS = 0.5
 # After these the idempotent producer refuses for ever; a bare KafkaError is how aiokafka's sender reports its own end.
 _FATAL = (
     InvalidProducerEpoch,
@@ -62,6 +69,9 @@ class KafkaPublisher:
         self._linger_ms = linger_ms
         self._producer: AIOKafkaProducer | None = None
         self._broken = asyncio.Event()
+        self._close_seconds = CLOSE_SECONDS
+        self._silent_since: dict[tuple[str, int], float] = {}
+        self._patience = SILENT_SECONDS
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep a producer connected until stopped; a supervised task."""
@@ -87,10 +97,12 @@ class KafkaPublisher:
                 future = await producer.send(self._topic_prefix + topic.name, value=value, key=key.encode())
                 metadata = await asyncio.shield(future)
         except TimeoutError as error:
+            self._note_silence(topic, key, producer, within_seconds)
             raise TemporaryFailure(f"the log did not acknowledge within {within_seconds:g} s") from error
         except KafkaError as error:
             self._note(error, producer)
             raise TemporaryFailure(f"the log refused: {type(error).__name__}") from error
+        self._note_answer(topic, metadata.partition)
         return Receipt(metadata.partition, metadata.offset)
 
     async def publish_in_order(
@@ -117,6 +129,10 @@ class KafkaPublisher:
                     failure = TemporaryFailure(f"the log refused: {type(error).__name__}")
                 if handed:
                     await asyncio.wait(handed)
+        if handed and handed[0].done() and handed[0].exception() is None:
+            self._note_answer(topic, handed[0].result().partition)
+        elif not all(record.done() for record in handed) or not handed:
+            self._note_silence(topic, key, producer, within_seconds)
         return [
             self._outcome(handed[index], producer, failure) if index < len(handed) else failure
             for index in range(len(values))
@@ -152,6 +168,25 @@ class KafkaPublisher:
             log.error("the producer is replaced", reason=type(error).__name__)
             self._broken.set()
 
+    def _note_answer(self, topic: Topic, partition: int) -> None:
+        if self._silent_since and self._silent_since.pop((topic.name, partition), None) is not None:
+            self._patience = SILENT_SECONDS
+
+    def _note_silence(self, topic: Topic, key: str, producer: AIOKafkaProducer, waited_seconds: float) -> None:
+        """Count for how long a partition has said nothing; past our patience the producer is replaced."""
+        if producer is not self._producer:
+            return
+        now = time.monotonic()
+        place = (topic.name, partition_of(key.encode(), topic.partitions))
+        since = self._silent_since.setdefault(place, now - waited_seconds)
+        if now - since < self._patience:
+            return
+        log.error("the producer is replaced", reason="no answer", seconds=round(now - since), partition=place[1])
+        self._silent_since.clear()
+        self._patience = min(2 * self._patience, MOST_SILENT_SECONDS)
+        self._close_seconds = CLOSE_SILENT_SECONDS
+        self._broken.set()
+
     async def _connect(self, stop: asyncio.Event) -> None:
         self._broken.clear()
         told = False
@@ -181,8 +216,9 @@ class KafkaPublisher:
         producer, self._producer = self._producer, None
         if producer is None:
             return
+        seconds, self._close_seconds = self._close_seconds, CLOSE_SECONDS
         try:
-            await asyncio.wait_for(producer.stop(), CLOSE_SECONDS)
+            await asyncio.wait_for(producer.stop(), seconds)
         except (TimeoutError, KafkaError) as error:
             log.warning("the producer did not close in time", reason=type(error).__name__)
             await producer.client.close()

@@ -20,7 +20,7 @@ RED = 4
 
 
 async def check(evidence: Evidence) -> Verdict:
-    """Judge. If anything is found, evidence and tables are kept in the evidence's directory.
+    """Judge. Evidence and tables are kept in the evidence's directory, in place of those of the run before.
 
     Raises OSError, ValueError or asyncpg's errors if the database or a journal cannot be read: that is no verdict.
     """
@@ -33,7 +33,7 @@ async def check(evidence: Evidence) -> Verdict:
     # In a thread: the runner's loop has devices and links to serve meanwhile.
     verdict = await asyncio.to_thread(judge, evidence, journals, tables)
     verdict.figures["check_seconds"] = round(time.perf_counter() - started, 3)
-    if not verdict.valid and evidence.dsn:
+    if evidence.dsn:
         tables.keep(evidence.directory / TABLES_FILE)
         evidence.save()
     return verdict

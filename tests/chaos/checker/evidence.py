@@ -49,14 +49,14 @@ class Recovery(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """directory: holds the four journals, and after a verdict of "not valid" the tables too.
+    """directory: holds the four journals, and after a verdict the tables too.
 
     dsn: the database's direct address; "" = judge by the tables that were kept. run: judge only what belongs to this
     run or these; None = everything in journals and tables. windows: (start, end) of each fault, unix seconds, from the
     call of inject to the end of heal. grace_seconds: how long after a window's end (or after its recovery, if that is
-    later) services may still answer 503. lag: what was not done yet when the tables were read: "events" and "changes"
-    (records that nobody has read), "outbox", "deliveries"; nothing = all was done. logs: files in which no canary may
-    stand. canaries: texts that only the clients' bodies hold.
+    later) services may still answer 503. lag: "changes" -> how many changes of grade the notifier had not read when the
+    tables were read; their alerts are then late, not missing. logs: files in which no canary may stand. canaries: texts
+    that only the clients' bodies hold.
     """
 
     directory: Path

@@ -123,10 +123,11 @@ async def _ask(world: World, request: bytes) -> int | None:
     """Send bytes and return the status that comes back; None if the connection was closed without one."""
     async with wires(world, 1) as ((reader, writer),):
         writer.write(request)
-        return await _status(reader)
+        return await status_of(reader)
 
 
-async def _status(reader: asyncio.StreamReader) -> int | None:
+async def status_of(reader: asyncio.StreamReader) -> int | None:
+    """Read the status that comes back; None if none does in time."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             line = await reader.readline()
@@ -153,7 +154,7 @@ async def _half_closed(world: World, event: FieldEvent) -> int:
     async with wires(world, 1) as ((reader, writer),):
         writer.write(_dry_run(world, event))
         writer.write_eof()
-        return int(await _status(reader) == 200)
+        return int(await status_of(reader) == 200)
 
 
 def _dry_run(world: World, event: FieldEvent) -> bytes:

@@ -169,7 +169,7 @@ FAULTS: Sequence[Fault] = (
     Fault("F62", "device clocks off by years, without zone, in odd offsets", lasting(device_clocks)),
     Fault("F63", "each event six times over, the last a day later", repeats),
     Fault("F64", "two bodies under one id at the same moment", lasting(conflicts)),
-    Fault("F65", "reordered, up to 300 days late, corrected before they come", out_of_order, short=True),
+    Fault("F65", "reordered, up to 300 days late, corrected before they come", out_of_order),
     Fault("F66", "poison straight on the topic", lasting(poison)),
     Fault("F67", "older and younger versions of the message mixed", lasting(versions_mixed)),
     Fault("F68", "one household has half of the load", hot_household),

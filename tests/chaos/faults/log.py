@@ -30,8 +30,8 @@ async def leader_dies(world: World, rng: Random) -> Effect:
     for how in ("kill", "stop", "bounce"):
         leader = await world.leader_of(EVENTS, partition)
         await _down(leader, kill=how != "stop")
-        if how != "bounce":
-            await asyncio.sleep(4)
+        if how == "kill":
+            await asyncio.sleep(4)  # longer than the controller waits for a silent broker
         leader.start()
         await leader.wait_ready()
         heir = await world.leader_of(EVENTS, partition)

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from random import Random
 
 from tests.chaos.base import Effect, Fault
-from tests.chaos.faults.callers import wires
+from tests.chaos.faults.callers import status_of, wires
 from tests.chaos.faults.cgroups import PERIOD_MICROSECONDS, group, needs_cgroup
 from tests.chaos.faults.keys import keys_rotated
 from tests.chaos.faults.promises import lasting, must
@@ -24,7 +24,6 @@ ROOM_BYTES = 16 * 1024 * 1024
 KILLED_WITHIN_SECONDS = 15.0
 STARVED_SECONDS = 10.0
 ONE_TENTH = PERIOD_MICROSECONDS // 10
-WITHOUT_FILES_SECONDS = 6.0
 NO_NUMBER_LEFT = 8
 CALLERS = 60
 
@@ -80,16 +79,20 @@ async def without_files(world: World, rng: Random) -> Effect:
             """
         )
         async with wires(world, CALLERS) as knocking:
-            await asyncio.sleep(WITHOUT_FILES_SECONDS)
-            turned_away = CALLERS - len(knocking) + sum(reader.at_eof() for reader, _ in knocking)
+            for _, writer in knocking:
+                writer.write(b"GET /healthz HTTP/1.1\r\nHost: ingest\r\n\r\n")
+            answered = sum(
+                status == 200 for status in await asyncio.gather(*(status_of(reader) for reader, _ in knocking))
+            )
         rows = await world.sql("SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'shouwang-%'")
     finally:
         for pid, limits in before.items():
             # One that has ended meanwhile was started again with limits of its own.
             with contextlib.suppress(ProcessLookupError):
                 resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
-    must(turned_away > 0 and not rows, f"{turned_away} callers turned away, {len(rows)} sessions opened nevertheless")
-    return Effect(f"{turned_away} of {CALLERS} callers turned away, no service could reach the database", turned_away)
+    must(answered < CALLERS and not rows, f"{answered} new callers were answered, {len(rows)} sessions opened")
+    left = CALLERS - answered
+    return Effect(f"{left} of {CALLERS} new callers found nobody, no service could reach the database", left)
 
 
 FAULTS: Sequence[Fault] = (

@@ -21,6 +21,7 @@ async def isolated_clients(world: World, rng: Random) -> Effect:
     """F32: ingest from one broker, the scorers from all of them, and the notifiers in one direction."""
     view = ClientView(world)
     kafka = world.links.kafka
+    before = sum(link.count.dropped for link in kafka["notifier"].values())
     rng.choice(list(kafka["ingest"].values())).blackhole()
     for link in kafka["scorer"].values():
         link.cut()
@@ -28,9 +29,9 @@ async def isolated_clients(world: World, rng: Random) -> Effect:
         link.drop_replies()
     await asyncio.sleep(12)
     lost = await unready(world, ["ingest", "scorer-1", "scorer-2"])
-    dropped = sum(link.count.dropped for link in kafka["notifier"].values())
+    dropped = sum(link.count.dropped for link in kafka["notifier"].values()) - before
     _heal(link for client in CLIENTS for link in kafka[client].values())
-    seen = f"not ready: {', '.join(lost) or 'nobody'}; {view.unanswered} sends put off; {dropped} bytes dropped"
+    seen = f"not ready: {', '.join(lost) or 'nobody'}; {view.unanswered} sends put off; {dropped} bytes of answers lost"
     return Effect(seen, len(lost) + view.unanswered)
 
 
