@@ -234,6 +234,8 @@ class ConsumerLoop:
                 self._halt(partition, state, halted)
             else:
                 state.idle_work_at = 0.0 if more else time.monotonic() + IDLE_WORK_EVERY_SECONDS
+                # The database answers: on a quiet partition too, the next failure is a first one again.
+                state.failures = 0
                 if state.halted is not None and state.halted.reason == "too_many_refused":
                     # Nothing is left to read and nothing was refused: what it waited for has been mended.
                     state.halted = None

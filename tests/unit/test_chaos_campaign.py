@@ -72,3 +72,4 @@ def test_the_report_shows_each_run_of_the_last_campaign_and_what_was_not_run(hom
     assert "chaos: 2 runs, 1 lost, 0 double, 0 phantom, 0 unexplained" in text
     assert f"| F14 | {FAULTS['F14'].title} | a death | 4.5, 4.5 | seed 2: 1 lost |" in text
     assert "| F34 | no disk |" in text and "| F43 |" in text
+    assert "| F36 | not run with this state of the code yet |" in text

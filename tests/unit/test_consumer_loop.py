@@ -70,7 +70,7 @@ class Notes:
         self.slow = slow
 
     async def claim(self, partition: TopicPartition) -> Claim:
-        return Claim(1, 0)
+        return Claim(1, self.handled)
 
     async def handle(self, batch: PartitionBatch) -> None:
         assert batch.claim.next_offset == batch.first_offset == self.handled
@@ -160,3 +160,32 @@ async def test_a_consumer_that_is_up_to_date_is_left_alone() -> None:
         await asyncio.sleep(0.4)
         stop.set()
         await watching
+
+
+class Hiccups(Notes):
+    """Fails to use idle time while told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failures = 0
+
+    async def caught_up(self, partition: TopicPartition, claim: Claim) -> bool:
+        if self.failures:
+            self.failures -= 1
+            raise TemporaryFailure("the database is away")
+        return await super().caught_up(partition, claim)
+
+
+async def test_after_a_recovery_a_quiet_partition_does_not_keep_the_long_pauses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(consumer_loop, "FIRST_PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(consumer_loop, "IDLE_WORK_EVERY_SECONDS", 0.01)
+    handler = Hiccups()
+    loop, _ = made_loop(MemoryLog(1), handler)
+    async with running(loop):
+        for _ in range(12):
+            done, handler.failures = len(handler.idle_at), 1
+            while handler.failures or len(handler.idle_at) == done:
+                await asyncio.sleep(0.005)
+        assert loop._partitions[PARTITION].failures == 0
