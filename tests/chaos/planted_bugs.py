@@ -58,7 +58,7 @@ BUGS: Sequence[PlantedBug] = (
     _bug(scorer.poison_is_dropped, "F66", "lost"),
     _bug(scorer.batch_reversed, "F36", "misordered"),
     _bug(scorer.money_as_float, "F65", "misgraded"),
-    _bug(scorer.outbox_emptied_first, "F22+F12", "silent"),
+    _bug(scorer.outbox_emptied_first, "F46+F7", "silent"),
     _bug(scorer.repeats_by_their_bytes, "F63", "unexplained"),
     _bug(notifier.gives_up_after_three, "F57", "silent"),
     _bug(notifier.new_id_for_each_attempt, QUIET, "unsolicited"),

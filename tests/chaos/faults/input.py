@@ -1,6 +1,7 @@
 """Faults of what comes in: wrong clocks, repeats, conflicts, late and reordered events, poison, too much at once."""
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -60,7 +61,7 @@ async def device_clocks(world: World, rng: Random) -> Effect:
 
 
 async def repeats(world: World, rng: Random) -> Effect:
-    """F63: each event five times more over some seconds, and once more from a day later, straight on the log."""
+    """F63: each event five times more over some seconds, spelt in two ways, and once from a day later."""
     before = await _scorers_metric(world, 'shouwang_scorer_events_total{outcome="duplicate"}')
     events = [illness(world, home, f"{rng.randint(50, 400)}.10") for home in some_homes(world, rng, 20)]
     for event in events:
@@ -68,7 +69,8 @@ async def repeats(world: World, rng: Random) -> Effect:
     for _ in range(REPEATS):
         await asyncio.sleep(rng.uniform(0.2, 1.5))
         for event in rng.sample(events, len(events)):
-            world.load.submit([replace(event, kind=Kind.DUPLICATE)])
+            body = _other_spelling(event.body) if rng.random() < 0.5 else event.body
+            world.load.submit([replace(event, kind=Kind.DUPLICATE, body=body)])
     await reach_ledger(world, [event.id for event in events])
     tomorrow = datetime.now(UTC) + timedelta(hours=23)
     for event in events:
@@ -76,6 +78,12 @@ async def repeats(world: World, rng: Random) -> Effect:
     await asyncio.sleep(2)
     seen = await _scorers_metric(world, 'shouwang_scorer_events_total{outcome="duplicate"}') - before
     return Effect(f"the scorers met {seen:.0f} repeats, {len(events)} of them dated a day later", int(seen))
+
+
+def _other_spelling(body: bytes) -> bytes:
+    """The same content with all keys in the opposite order, as another program might write it."""
+    turned = json.loads(body, object_pairs_hook=lambda pairs: dict(reversed(pairs)))
+    return json.dumps(turned, ensure_ascii=False, indent=1).encode()
 
 
 async def conflicts(world: World, rng: Random) -> Effect:

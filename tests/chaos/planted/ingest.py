@@ -10,6 +10,8 @@ from services.ingest.accept_event import AcceptEvents
 from shared.bus.kafka import publisher
 from shared.bus.kafka.publisher import KafkaPublisher
 from shared.bus.ports import Receipt
+from shared.clock import to_rfc3339
+from shared.codec import encode_json
 from shared.errors import RefusedRequest, TemporaryFailure
 from shared.events.envelope import EventMessage
 from shared.logs import get_logger
@@ -66,16 +68,15 @@ def publish_before_checking() -> None:
 
 
 def _publish_unchecked(accept: AcceptEvents, document: Any, sender: Any) -> None:
-    """Put whatever still looks like an event on the log, without the parts that nobody knows."""
-    if not isinstance(document, dict):
+    """Put whatever names a household on the log."""
+    if not isinstance(document, dict) or not isinstance(document.get("subject"), str):
         return
-    known = {name: value for name, value in document.items() if name in EventMessage.model_fields}
+    received = {"recordedat": to_rfc3339(sender.recorded_at), "keyid": sender.key.key_id}
     try:
-        event = EventMessage.model_construct(**known).received(sender.recorded_at, sender.key.key_id)
-        value, key = event.to_bytes(), str(event.subject)
-    except (AttributeError, TypeError, ValueError):
+        value = encode_json({**document, **received})
+    except (TypeError, ValueError):
         return
-    publish = accept._log.publish(HOUSEHOLD_EVENTS, key, value, within_seconds=2.0)
+    publish = accept._log.publish(HOUSEHOLD_EVENTS, document["subject"], value, within_seconds=2.0)
     task = asyncio.ensure_future(publish)
     _unwatched.add(task)
     task.add_done_callback(_unwatched.discard)
