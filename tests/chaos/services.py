@@ -111,8 +111,7 @@ class Service:
         """
         written = write_hooks([*self.planted, *hooks])
         await self.end()
-        self._marks.parent.mkdir(parents=True, exist_ok=True)
-        self._marks.write_bytes(b"")
+        self._forget_marks()
         self._hooks, self._extra = list(hooks), dict(environment or {})
         self._start(written)
         self._wanted = True
@@ -131,7 +130,8 @@ class Service:
                     return
                 said = f"{answer.status_code} {answer.text[:300]}"
             await asyncio.sleep(ASK_READY_EVERY_SECONDS)
-        raise TimeoutError(f"{self.name} is not ready after {seconds:.0f} s; it said last: {said}")
+        last = (self.log_text().strip().splitlines() or ["nothing"])[-1][:300]
+        raise TimeoutError(f"{self.name} is not ready after {seconds:.0f} s; it said last: {said}; its log: {last}")
 
     async def metrics(self) -> dict[str, float]:
         """Its metrics by name with labels as they stand there: `shouwang_x_total{channel="smtp"}`; OSError if away."""
@@ -176,7 +176,7 @@ class Service:
         self._log_put_aside = 0
         self._settings, self._hooks, self._extra = settings, [], {}
         self.deaths.clear()
-        self._marks.unlink(missing_ok=True)
+        self._forget_marks()
         self._start(write_hooks(self.planted))
         self._wanted = True
 
@@ -221,6 +221,10 @@ class Service:
         argv = [sys.executable, "-m", "tests.chaos.launcher", self.kind, "serve"]
         command = Command(argv, environment=environment, directory=REPOSITORY)
         self._process, self._frozen = spawn(command, self._log, self._record), False
+
+    def _forget_marks(self) -> None:
+        self._marks.parent.mkdir(parents=True, exist_ok=True)
+        self._marks.write_bytes(b"")
 
     def _signal(self, how: signal.Signals) -> None:
         if self._process is not None and self.running:

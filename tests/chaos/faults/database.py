@@ -183,7 +183,13 @@ async def _take_all(dsn: str, held: list[Any]) -> None:
 
 FAULTS: Sequence[Fault] = (
     Fault("F36", f"PostgreSQL crashes and is away for {AWAY_SECONDS} s", immediate_stop, short=True),
-    Fault("F37", "sessions are killed inside COMMIT, or the answer to COMMIT is lost", broken_commits, short=True),
+    Fault(
+        "F37",
+        "sessions are killed inside COMMIT, or the answer to COMMIT is lost",
+        broken_commits,
+        rate=60.0,
+        short=True,
+    ),
     Fault("F38", f"the database is silent for {SILENT_SECONDS} s, then frozen", never_answers),
     Fault("F39", "the database has no connection left", no_connections_left),
     Fault("F40", "deadlocks and serialisation failures at any statement", transactions_fail),

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from random import Random
 
 from tests.chaos.base import Effect, Fault
-from tests.chaos.faults.watch import NOTIFIERS, claims_since, comes_true, epochs, wait_ready
+from tests.chaos.faults.watch import NOTIFIERS, claims_since, comes_true, epochs, happens, wait_ready
 from tests.chaos.world import World
 
 FROZEN_SECONDS = 14
-"""Longer than Kafka waits for a silent member of a group (10 s)."""
+"""Longer than Kafka waits for a silent member of a group (6 s)."""
 LEASE_SECONDS, SEND_SECONDS = 6, 5
 
 _WAITING_FOR_A_LOCK = """
@@ -20,6 +20,7 @@ _LEASED = """
     SELECT delivery_id FROM delivery
     WHERE status = 'pending' AND leased_by LIKE :worker AND leased_until > now()
 """
+_REFUSED = "has another owner"
 _SENT = "SELECT count(*) AS sent FROM delivery WHERE delivery_id = ANY(:ids) AND status = 'sent'"
 
 
@@ -39,8 +40,9 @@ async def zombie_scorer(world: World, rng: Random) -> Effect:
     await asyncio.sleep(FROZEN_SECONDS)
     moved = await claims_since(world, before)
     zombie.resume()
+    await happens(lambda: _REFUSED in zombie.log_text(mark), 10)
     await zombie.wait_ready()
-    refused = zombie.log_text(mark).count("has another owner")
+    refused = zombie.log_text(mark).count(_REFUSED)
     seen = f"{moved} partitions taken over, {refused} writes of the woken one rolled back"
     return Effect(seen, min(moved, refused) if in_time else 0)
 
