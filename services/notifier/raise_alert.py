@@ -10,7 +10,7 @@ from services.notifier.store.alerts import AlertStore, AlertTransaction
 from services.notifier.store.rows import QuarantineRow
 from shared.bus.ports import Claim, PartitionBatch, Record, TopicPartition
 from shared.clock import Clock
-from shared.codec import MalformedJson
+from shared.codec import MalformedJson, pointer
 from shared.db.positions import Fates
 from shared.grade_message import read_grade_change
 from shared.grades import GradeChanged
@@ -115,7 +115,7 @@ def _read(record: Record) -> GradeChanged | tuple[str, str]:
         return "NOT_A_GRADE_CHANGE", error.fault.detail
     except ValidationError as error:
         places = error.errors(include_url=False, include_context=False, include_input=False)[:5]
-        return "NOT_A_GRADE_CHANGE", "; ".join(f"{'/'.join(map(str, one['loc']))}: {one['type']}" for one in places)
+        return "NOT_A_GRADE_CHANGE", "; ".join(f"{pointer(*one['loc'])}: {one['type']}" for one in places)
     if record.key != change.household_id.encode():
         return "WRONG_KEY", "the record's key is not the household_id; order cannot be kept"
     return change

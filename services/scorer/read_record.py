@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from shared.bus.ports import Record
 from shared.clock import day_of
-from shared.codec import MalformedJson, canonical_json
+from shared.codec import MalformedJson, canonical_json, pointer
 from shared.errors import InvalidMessage
 from shared.events.catalogue import EVENT_TYPES
 from shared.events.envelope import MAX_AHEAD, EventMessage, event_identity, read_event
@@ -139,4 +139,4 @@ def _hash(content: bytes) -> bytes:
 
 def _places(error: ValidationError) -> str:
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(f"{'/'.join(str(step) for step in one['loc'])}: {one['type']}" for one in found[:5])
+    return "; ".join(f"{pointer(*one['loc'])}: {one['type']}" for one in found[:5])
