@@ -35,7 +35,8 @@ class Fault:
     return until everything is ready and nothing is left to do. rate: events per second meanwhile. short: part of the
     short form that CI runs. needs: None, or why this machine cannot inject it (then it is reported as not run).
     heard_within: seconds from a 202 until somebody has heard of the household that turned red by it; more than a minute
-    only where the fault takes the whole log away for a good part of one.
+    only where the fault takes the whole log away for a good part of one. injected_within: seconds until `inject` is
+    broken off.
     """
 
     code: str
@@ -46,6 +47,7 @@ class Fault:
     short: bool = False
     needs: Callable[[], str | None] = always_possible
     heard_within: float = 60.0
+    injected_within: float = 240.0
 
 
 NOT_INJECTED: dict[str, str] = {}

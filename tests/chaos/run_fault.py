@@ -24,7 +24,6 @@ from tests.chaos.world import NotDrained, World, drained
 
 WARM_UP_SECONDS = 3.0
 TAIL_SECONDS = 3.0
-INJECT_WITHIN_SECONDS = 240.0
 RETRY_WITHIN_SECONDS = 60.0
 SECOND_DRAIN_SECONDS = 60.0
 """What is only slow must not be taken for lost, so a run that is not done in time gets this time once more."""
@@ -146,7 +145,7 @@ async def _go_through(world: World, fault: Fault, rng: Random) -> Course:
     begins = time.time()
     world.note("begins", fault=fault.code)
     try:
-        async with asyncio.timeout(INJECT_WITHIN_SECONDS):
+        async with asyncio.timeout(fault.injected_within):
             course.effect = await fault.inject(world, rng)
     except Exception as error:  # a fault that broke off is a result as well; the world must be healed and judged
         course.broken = f"the fault broke off: {type(error).__name__}: {error}"
