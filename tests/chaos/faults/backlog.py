@@ -18,8 +18,8 @@ from tests.chaos.people import VILLAGES
 from tests.chaos.world import World
 
 RECORDS = int(os.environ.get("SHOUWANG_CHAOS_BACKLOG", "100000"))
-"""A million is the full size, SHOUWANG_CHAOS_BACKLOG=1000000. A partition is read in order, so a fresh event waits until
-what lies before it is done: with more than about 150,000 records on two cores the judge finds alerts later than 60 s."""
+"""A million is the full size, SHOUWANG_CHAOS_BACKLOG=1000000. A partition is read in order, so a fresh event waits
+until what lies before it is done: with more than about 150,000 records two cores tell some alerts later than 60 s."""
 EVENTS_OF_A_HOUSEHOLD = 50
 NATION_PER_SECOND = 45.0
 """What the whole country is expected to send, on the mean."""
