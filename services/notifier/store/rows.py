@@ -38,6 +38,10 @@ class AlertRow:
     acknowledged_revision: int | None = None
     closed_at: datetime | None = None
     unreachable: bool = False
+    visited_at: datetime | None = None
+    climb_from: datetime | None = None
+    climbed: int = 0
+    timer_at: datetime | None = None
 
     @property
     def under_way(self) -> OpenAlert:

@@ -60,6 +60,8 @@ staff = Table(
 # household_version: the last change of grade that was taken in; older ones are ignored. change: that message's body.
 # revision: what was told last; acknowledged_revision: what the owner had been told. plan: dated steps.
 # causes_told: first causes that were told already. unreachable: nobody could be found to tell.
+# climb_from: from when the timetable counts; climbed: how many of its hops are made; timer_at: when the alert is looked
+# at next without anybody's doing.
 alert = Table(
     "alert",
     METADATA,
@@ -83,12 +85,17 @@ alert = Table(
     Column("acknowledged_revision", Integer),
     Column("closed_at", DateTime(timezone=True)),
     Column("unreachable", Boolean, nullable=False, server_default=text("false")),
+    Column("visited_at", DateTime(timezone=True)),
+    Column("climb_from", DateTime(timezone=True)),
+    Column("climbed", SmallInteger, nullable=False, server_default=text("0")),
+    Column("timer_at", DateTime(timezone=True)),
     CheckConstraint("status in ('open', 'acknowledged', 'visited', 'resolved', 'withdrawn')", name="status"),
     CheckConstraint("grade between 0 and 4", name="grade"),
     Index("uq_alert_under_way", "household_id", unique=True, postgresql_where=text(UNDER_WAY)),
     Index("ix_alert_household", "household_id", "household_version"),
     Index("ix_alert_newest", "opened_at", "alert_id"),
     Index("ix_alert_division", "division", "opened_at", "alert_id", postgresql_ops={"division": "text_pattern_ops"}),
+    Index("ix_alert_timer", "timer_at", "alert_id", postgresql_where=text("timer_at is not null")),
     Index("ix_alert_worst", text("grade desc"), "opened_at", "alert_id", postgresql_where=text(UNDER_WAY)),
 )
 
