@@ -109,6 +109,9 @@ class _Smtp(SMTP):
         except TLSSetupException as error:
             await self._distrusted(str(error.__cause__ or error))
             reset(self.transport)
+            # Nobody tells it that the connection is gone: the transport that it had was replaced under it.
+            assert self._handler_coroutine is not None
+            self._handler_coroutine.cancel()
 
 
 class _Rude(asyncio.Protocol):
