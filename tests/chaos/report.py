@@ -111,9 +111,8 @@ def _cell(words: str) -> str:
     return words.replace("|", "/").replace("\n", " ")
 
 
-def _number(code: str) -> int:
-    digits = code.removeprefix("F")
-    return int(digits) if digits.isdigit() else 10_000
+def _number(code: str) -> tuple[str, int]:
+    return (code[0], int(code[1:])) if code[1:].isdigit() else ("~", 0)
 
 
 if __name__ == "__main__":

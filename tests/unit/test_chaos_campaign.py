@@ -25,7 +25,9 @@ def make_result(code: str = "F1", seed: int = 1, **facts: object) -> Result:
 
 def test_each_fault_of_the_matrix_is_injected_or_has_a_reason_why_not() -> None:
     assert not set(FAULTS) & set(NOT_INJECTED)
-    assert {f"F{number}" for number in range(1, 81)} == {*FAULTS, *NOT_INJECTED}
+    assert {f"F{number}" for number in range(1, 81)} == {
+        code for code in (*FAULTS, *NOT_INJECTED) if code.startswith("F")
+    }
 
 
 def test_the_short_form_meets_services_log_database_and_people_and_stays_short() -> None:

@@ -18,22 +18,27 @@ from tests.chaos.faults import (
     network,
     pairs,
     processes,
+    takeover,
     zombies,
 )
 
 _MODULES = (processes, zombies, log, groups, database, backup, network, channels, input, machine, clock)
 
 
-def _number(code: str) -> int:
-    return int(code.removeprefix("F"))
+def _number(code: str) -> tuple[str, int]:
+    return code[0], int(code[1:])
 
 
 _SINGLES: Mapping[str, Fault] = {
     fault.code: fault
     for fault in sorted((fault for module in _MODULES for fault in module.FAULTS), key=lambda one: _number(one.code))
 }
-FAULTS: Mapping[str, Fault] = {**_SINGLES, "F80": pairs.random_pair(_SINGLES)}
-"""By code, in the order of the codes."""
+FAULTS: Mapping[str, Fault] = {
+    **_SINGLES,
+    "F80": pairs.random_pair(_SINGLES),
+    **{fault.code: fault for fault in takeover.FAULTS},
+}
+"""By code, in the order of the codes. T: losses of which the promise is a time."""
 
 NOT_INJECTED: Mapping[str, str] = dict(
     sorted((one for module in _MODULES for one in module.NOT_INJECTED.items()), key=lambda one: _number(one[0]))
