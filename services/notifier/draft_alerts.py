@@ -34,7 +34,10 @@ STEPS: Mapping[Why, StepKind] = {
 
 @dataclass(slots=True)
 class Drafts:
-    """What one batch is going to write. `alerts` by household are those under way, `closed` those it has ended."""
+    """What one batch is going to write. `alerts` by household are those under way.
+
+    moved_on: households whose resolved alerts have nothing to remind of any more, since a newer grade speaks for them.
+    """
 
     surroundings: Surroundings
     alerts: dict[str, AlertRow]
@@ -46,6 +49,7 @@ class Drafts:
     decisions: list[Why] = field(default_factory=list)
     opened: list[AlertRow] = field(default_factory=list)
     unreachable: list[AlertRow] = field(default_factory=list)
+    moved_on: set[str] = field(default_factory=set)
 
     def take(self, change: GradeChanged) -> None:
         """Decide one change and draft what follows from it."""
@@ -59,6 +63,8 @@ class Drafts:
         )
         self.decisions.append(decision.why)
         self.versions[change.household_id] = max(change.version, self.versions.get(change.household_id, 0))
+        if alert is None and decision.why is not Why.OLD_VERSION:
+            self.moved_on.add(change.household_id)
         match decision.action:
             case Action.IGNORE:
                 return

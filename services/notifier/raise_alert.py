@@ -54,6 +54,7 @@ class RaiseAlert:
             drafts = await self._drafts(tx, changes)
             for change in changes:
                 drafts.take(change)
+            await tx.end_reminders(drafts.moved_on)
             await tx.save(list(drafts.changed.values()), drafts.steps, drafts.messages, drafts.deliveries)
         self._report(drafts, refused)
         if drafts.deliveries:

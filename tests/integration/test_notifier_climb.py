@@ -1,97 +1,26 @@
-"""Alerts climb until someone acts: a simulated week on a real database, compared with a timetable written by hand."""
+"""Alerts climb until someone acts: each hop once, to somebody, with words that say why."""
 
 import asyncio
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from itertools import count
+from datetime import timedelta
 
 import pytest
-from prometheus_client import generate_latest
-from sqlalchemy import event, select, text
+from prometheus_client import CollectorRegistry, generate_latest
+from sqlalchemy import select, text
 
 from services.notifier.core.retries import Attempt
+from services.notifier.reconcile import Reconcile, ReconcileMetrics
 from services.notifier.store.deliveries import Deliveries
+from services.notifier.store.reconciling import Reconciling
 from services.notifier.why import explain
 from shared.alerts import AlertStatus, ChannelName, StepKind
 from shared.clock import SettableClock
 from shared.db.session import transaction
-from shared.db.tables.notifier import alert, alert_step, delivery
-from tests.fakes.notifier import (
-    COUNTY,
-    OTHER_VILLAGE,
-    PROVINCE,
-    TOWNSHIP,
-    Parts,
-    deliver_all,
-    make_change,
-    make_person,
-)
+from shared.db.tables.notifier import alert, alert_step
+from shared.metrics import ServiceMetrics
+from tests.fakes.climbing import ALL, HOUR, NIGHT, STAFF, act, told
+from tests.fakes.notifier import Parts, deliver_all, make_change, make_person
 
 pytestmark = pytest.mark.integration
-NIGHT = datetime(2026, 3, 2, 15, 30, tzinfo=UTC)
-"""Half past eleven at night in the field."""
-HOUR = timedelta(hours=1)
-STAFF = (
-    make_person("cadre"),
-    make_person("grid", "grid"),
-    make_person("team", "village_team"),
-    make_person("town", "township", TOWNSHIP),
-    make_person("county", "county", COUNTY),
-    make_person("duty", "duty_officer", PROVINCE),
-    make_person("elsewhere", "cadre", OTHER_VILLAGE),
-)
-ALL = ("cadre", "county", "grid", "team", "town")
-FIRST_FOUR = ("cadre", "grid", "team", "town")
-
-ACTS = {
-    "acknowledge": "status = 'acknowledged', owner = :who, acknowledged_at = :now, acknowledged_revision = revision",
-    "visit": "status = 'visited', visited_at = :now",
-    "resolve": "status = 'resolved', closed_at = :now",
-}
-STORY = [
-    # hour, household, grade that it takes or what somebody does, who
-    (0, "forgotten", "red", None),
-    (1, "not-visited", "red", None),
-    (1, "worsening", "yellow", None),
-    (2, "not-visited", "acknowledge", "cadre"),
-    (5, "worsening", "acknowledge", "grid"),
-    (10, "orange", "orange", None),
-    (30, "cared-for", "red", None),
-    (31, "cared-for", "acknowledge", "team"),
-    (38, "not-visited", "acknowledge", "town"),
-    (40, "not-visited", "visit", None),
-    (40, "cared-for", "visit", None),
-    (50, "forgotten", "resolve", None),
-    (60, "cared-for", "orange", None),
-    (100, "worsening", "red", None),
-    (103, "worsening", "acknowledge", "grid"),
-    (110, "worsening", "visit", None),
-    (120, "worsening", "resolve", None),
-]
-TIMETABLE = [
-    (0, "forgotten", "opened", ALL),
-    (1, "not-visited", "opened", ALL),
-    (1, "worsening", "opened", ("cadre", "grid")),
-    (2, "forgotten", "overdue", ("town",)),
-    (10, "orange", "opened", FIRST_FOUR),
-    (12, "forgotten", "overdue", ("county",)),
-    (24, "forgotten", "overdue_visit", ALL),
-    (25, "not-visited", "overdue_visit", ALL),
-    (30, "cared-for", "opened", ALL),
-    (36, "forgotten", "overdue", ("county",)),
-    (37, "not-visited", "overdue", ("county",)),
-    (48, "forgotten", "overdue_visit", ALL),
-    (82, "orange", "overdue_visit", FIRST_FOUR),
-    (100, "worsening", "grade_worse", ALL),
-    (102, "worsening", "overdue", ("town",)),
-    (154, "orange", "overdue_visit", FIRST_FOUR),
-    (169, "not-visited", "reminder", ("town",)),
-]
-DAYS = 8
-
-
-class Killed(Exception):
-    """Stands for the end of the process at some statement."""
 
 
 @pytest.fixture
@@ -104,117 +33,6 @@ async def parts(engine, clock):
     made = Parts(engine, clock)
     await made.people(*STAFF)
     return made
-
-
-async def act(parts, household, what, who=None):
-    async with transaction(parts.engine) as connection:
-        await connection.execute(
-            text(f"UPDATE alert SET {ACTS[what]} WHERE household_id = :household"),
-            {"household": household, "now": parts.clock.now()} | ({"who": who} if who else {}),
-        )
-
-
-async def tell_story(parts, hour, versions):
-    for at, household, what, who in STORY:
-        if at != hour:
-            continue
-        if what in ACTS:
-            await act(parts, household, what, who)
-        else:
-            version = versions[household] = versions.get(household, 0) + 1
-            before = {"worsening": "yellow", "cared-for": "red"}.get(household) if version > 1 else "green"
-            await parts.take(make_change(what, before, household_id=household, version=version))
-
-
-async def week(parts, clock, climb):
-    """Let eight days pass, hour by hour; `climb` makes the passes of the climber that become due within an hour."""
-    versions = {}
-    for hour in range(24 * DAYS + 1):
-        await tell_story(parts, hour, versions)
-        await climb()
-        clock.move(HOUR)
-
-
-async def told(parts):
-    """What was told when, of whom, why, to whom, as the database has it."""
-    statement = (
-        select(alert.c.household_id, delivery.c.created_at, delivery.c.revision, delivery.c.reason, delivery.c.staff_id)
-        .join(alert, alert.c.alert_id == delivery.c.alert_id)
-        .order_by(delivery.c.created_at, alert.c.household_id, delivery.c.revision, delivery.c.staff_id)
-    )
-    lines = {}
-    async with transaction(parts.engine) as connection:
-        for row in await connection.execute(statement):
-            key = ((row.created_at - NIGHT) / HOUR, row.household_id, row.revision, row.reason)
-            lines.setdefault(key, []).append(row.staff_id)
-    return sorted((hour, household, reason, tuple(people)) for (hour, household, _, reason), people in lines.items())
-
-
-@contextmanager
-def killed_at(engine, number):
-    """Fail instead of executing the statement of this number, counted from 1; a commit counts as one."""
-    executed = count(1)
-
-    def step(*_):
-        if next(executed) == number:
-            raise Killed
-
-    event.listen(engine.sync_engine, "before_cursor_execute", step)
-    event.listen(engine.sync_engine, "commit", step)
-    try:
-        yield
-    finally:
-        event.remove(engine.sync_engine, "before_cursor_execute", step)
-        event.remove(engine.sync_engine, "commit", step)
-
-
-async def test_in_a_simulated_week_everybody_is_told_exactly_what_the_timetable_says(parts, clock):
-    climber = parts.new_climber()
-
-    async def climb():
-        while await climber.fire_due():
-            pass
-
-    await week(parts, clock, climb)
-    assert await told(parts) == TIMETABLE
-    assert parts.metric("hops_total", role="township") == 2
-    assert parts.metric("hops_total", role="county") == 3
-    assert parts.metric("timers_total", effect="overdue_visit") == 5
-    assert parts.metric("climbing_faults_total") == 0
-
-
-async def test_a_climber_killed_before_any_of_its_statements_changes_nothing_in_the_timetable(parts, clock):
-    kills = []
-
-    async def climb():
-        while True:
-            for number in count(1):
-                with killed_at(parts.engine, number):
-                    try:
-                        # A new one each time: what a process knew has died with it.
-                        fired = await parts.new_climber().fire_due()
-                        break
-                    except Killed:
-                        kills.append(number)
-            if not fired:
-                return
-
-    await week(parts, clock, climb)
-    assert await told(parts) == TIMETABLE
-    # One hop is nine statements at least: lock, read (2), write (5), commit.
-    assert max(kills) >= 9
-    assert len(kills) > 24 * DAYS
-
-
-async def test_two_climbers_at_once_make_each_hop_once(parts, clock):
-    one, two = parts.new_climber(), parts.new_climber()
-
-    async def climb():
-        while any(await asyncio.gather(one.fire_due(), two.fire_due())):
-            pass
-
-    await week(parts, clock, climb)
-    assert await told(parts) == TIMETABLE
 
 
 async def test_after_a_standstill_the_hops_that_are_due_are_made_once_each(parts, clock):
@@ -330,6 +148,63 @@ async def test_the_climber_runs_by_itself_and_wakes_the_deliveries(parts, clock)
     async with transaction(parts.engine) as connection:
         kinds = (await connection.execute(select(alert_step.c.kind).order_by(alert_step.c.step_id))).scalars().all()
     assert kinds == ["opened", "climbed"]
+
+
+async def timers(parts):
+    async with transaction(parts.engine) as connection:
+        found = await connection.execute(select(alert.c.timer_at).order_by(alert.c.opened_at))
+        return [None if at is None else (at - NIGHT) / HOUR for at in found.scalars()]
+
+
+async def test_each_change_of_grade_sets_the_timer_of_its_alert(parts, clock):
+    await parts.take(make_change("yellow"))
+    assert await timers(parts) == [168]
+    clock.move(5 * HOUR)
+    await parts.take(make_change("red", "yellow", version=2))
+    assert await timers(parts) == [7]
+    await parts.take(make_change("orange", "red", version=3))
+    assert await timers(parts) == [29]
+    await parts.take(make_change("green", "orange", version=4))
+    assert await timers(parts) == [None]
+
+
+async def test_an_alert_withdrawn_before_anybody_took_it_on_has_no_timer(parts):
+    await parts.take(make_change("red"))
+    await parts.take(make_change("green", "red", version=2, kind="replay", causes=()))
+    assert await timers(parts) == [None]
+
+
+async def test_reminders_go_on_after_the_alert_is_resolved_until_the_grade_falls(parts, clock):
+    await parts.take(make_change("red"))
+    await act(parts, "H-1024", "acknowledge", "team")
+    await act(parts, "H-1024", "resolve")
+    climber = parts.new_climber()
+    for _ in range(15):
+        clock.move(24 * HOUR)
+        while await climber.fire_due():
+            pass
+    assert [line for line in await told(parts) if line[0]] == [
+        (168, "H-1024", "reminder", ("team",)),
+        (336, "H-1024", "reminder", ("team",)),
+    ]
+    await parts.take(make_change("red", "green"))
+    assert await timers(parts) == [504]
+    await parts.take(make_change("yellow", "red", version=2))
+    assert await timers(parts) == [None]
+
+
+async def test_a_timer_that_nobody_heeds_is_counted(parts, clock):
+    await parts.take(make_change("red"))
+    clock.move(2 * HOUR + timedelta(minutes=1))
+    registry = CollectorRegistry()
+    metrics = ReconcileMetrics(ServiceMetrics("notifier", registry))
+    reconcile = Reconcile(Reconciling(parts.engine), clock, metrics, every_seconds=1)
+    counted = []
+    for _ in range(2):
+        await reconcile.reconcile()
+        counted.append(registry.get_sample_value("shouwang_notifier_overdue_timers"))
+        await parts.new_climber().fire_due()
+    assert counted == [1, 0]
 
 
 class Refusing:

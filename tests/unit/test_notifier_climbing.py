@@ -7,8 +7,9 @@ import pytest
 
 from services.notifier.core.alerting import deadlines
 from services.notifier.core.climbing import Effect, Standing, fire, hop_recipients, next_timer
+from services.notifier.core.retries import is_given_up, still_wanted
 from services.notifier.core.routing import RoutedAs, StaffMember
-from shared.alerts import AlertStatus, ChannelName
+from shared.alerts import AlertStatus, ChannelName, SendReason
 from shared.grades import RiskGrade
 from tests.fakes.notifier import COUNTY, NOW, OTHER_VILLAGE, PROVINCE, TOWNSHIP, VILLAGE, policy
 
@@ -67,7 +68,10 @@ TABLE = [
     # the plan's weekly visit is due as long as the household is red, also once it was visited
     (standing(VISITED, acknowledged=1, visited=2, plan=True), 168, REMINDED, None),
     (replace(standing(VISITED, acknowledged=1, visited=2, plan=True), grade=ORANGE), None, NOTHING, None),
-    (replace(standing(AlertStatus.RESOLVED, plan=True)), None, NOTHING, None),
+    # ... and after people have resolved the alert: only the grade ends it
+    (standing(AlertStatus.RESOLVED, plan=True), 168, REMINDED, None),
+    (replace(standing(AlertStatus.RESOLVED, plan=True), grade=ORANGE), None, NOTHING, None),
+    (standing(AlertStatus.WITHDRAWN, plan=True), None, NOTHING, None),
     # an alert whose timetable never began, as an earlier release wrote it
     (replace(standing(), climb_from=None), None, NOTHING, None),
 ]
@@ -137,6 +141,14 @@ def test_a_reminder_moves_its_step_to_the_next_date_and_catches_up_on_none():
     moved = {step.step: step.due_at for step in firing.standing.plan}
     assert moved == {step.step: step.due_at for step in at.plan} | {"weekly_visit": NOW + 4 * week}
     assert next_timer(firing.standing, policy()) == NOW + 4 * week
+
+
+def test_a_reminder_needs_no_acknowledgement_but_is_given_up_after_a_day():
+    for status in (ACKNOWLEDGED, VISITED, AlertStatus.RESOLVED):
+        assert still_wanted(status, revision=2, acknowledged_revision=2, reason=SendReason.REMINDER)
+    day = timedelta(days=1)
+    assert not is_given_up(SendReason.REMINDER, created_at=NOW, now=NOW + day)
+    assert is_given_up(SendReason.REMINDER, created_at=NOW, now=NOW + day + HOUR)
 
 
 def person(staff_id, role, division, channels=(ChannelName.SMTP,)):

@@ -98,10 +98,10 @@ def hop_recipients(division: str, role: Role, staff: Sequence[StaffMember]) -> t
 
 def _ahead(standing: Standing, policy: Policy) -> Iterator[tuple[datetime, Effect]]:
     """What time will do, each with its instant; of two at one instant, the first named goes first."""
-    if standing.status not in UNDER_WAY or not policy.routing.get(standing.grade.code):
-        # Closed, or a grade that nobody is told of: then nobody is told that time went by, either.
+    if standing.status is AlertStatus.WITHDRAWN or not policy.routing.get(standing.grade.code):
+        # Taken back, or a grade that nobody is told of: then nobody is told that time went by, either.
         return
-    if standing.climb_from is not None:
+    if standing.status in UNDER_WAY and standing.climb_from is not None:
         if (hop_at := _hop_at(standing, standing.climb_from, policy)) is not None:
             yield hop_at, Effect.CLIMBED
         if (overdue_at := _visit_overdue_at(standing, standing.climb_from, policy)) is not None:
@@ -148,7 +148,10 @@ def _reminded(standing: Standing, at: datetime, now: datetime) -> Firing:
 
 
 def _recurring(standing: Standing) -> list[PlanStep]:
-    """The plan belongs to the worst grade; its recurring steps end as soon as the household leaves that grade."""
+    """The plan belongs to the worst grade; its recurring steps end when the household leaves that grade, and only then.
+
+    A household whose return to poverty is confirmed stays there, so its tasks go on after the alert was resolved.
+    """
     if standing.grade is not RiskGrade.RED:
         return []
     return [step for step in standing.plan if step.repeat_minutes]

@@ -65,6 +65,19 @@ class AlertTransaction(AlertWriting):
         )
         return {row.household_id: row.version for row in found}
 
+    async def end_reminders(self, household_ids: Collection[str]) -> None:
+        """Stop the timers of these households' resolved alerts."""
+        if household_ids:
+            await self._connection.execute(
+                update(alert)
+                .where(
+                    alert.c.household_id.in_(household_ids),
+                    alert.c.status == AlertStatus.RESOLVED,
+                    alert.c.timer_at.is_not(None),
+                )
+                .values(timer_at=None)
+            )
+
     async def told(self, alert_ids: Collection[str]) -> dict[str, list[Told]]:
         """Return who was told, or may have been, of each alert: a withdrawal goes to the same people."""
         if not alert_ids:
