@@ -60,7 +60,7 @@ class Climb:
             return False
 
     async def fire_due(self) -> int:
-        """Fire the worst due alerts, once each; return how many were looked at. Raises TemporaryFailure."""
+        """Fire the worst due alerts, once each; return with how many time did something. Raises TemporaryFailure."""
         now = self._clock.now()
         async with self._store.transaction() as tx:
             dues = await tx.due(now, BATCH)
@@ -81,7 +81,7 @@ class Climb:
                 [delivery for one in fired for delivery in one.deliveries],
             )
         self._report(fired)
-        return len(dues)
+        return sum(one.effect is not Effect.NOTHING for one in fired)
 
     def _fire(self, due: DueAlert, surroundings: Surroundings) -> Fired:
         try:
