@@ -52,6 +52,8 @@ TABLE = [
     (standing(VISITED, acknowledged=-2, visited=-1), 2, CLIMBED, "township"),
     (standing(VISITED, acknowledged=1, visited=-1), 24, OVERDUE_VISIT, None),
     (standing(VISITED, acknowledged=1, visited=2), None, NOTHING, None),
+    # whoever went there has answered too
+    (standing(VISITED, acknowledged=-1, visited=1), None, NOTHING, None),
     # a hop that reached nobody brings the next one forward, and never puts it off
     (standing(climbed=1, hop_failed=3), 3, CLIMBED, "county"),
     (standing(climbed=1, hop_failed=13), 12, CLIMBED, "county"),

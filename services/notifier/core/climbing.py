@@ -112,7 +112,9 @@ def _ahead(standing: Standing, policy: Policy) -> Iterator[tuple[datetime, Effec
 
 def _hop_at(standing: Standing, climb_from: datetime, policy: Policy) -> datetime | None:
     climb = _timetable(standing, policy).climb
-    is_answered = standing.status is not AlertStatus.OPEN and _since(standing.acknowledged_at, climb_from)
+    # Who went there has answered as well, whether or not the worse grade was acknowledged on the way.
+    acted = _since(standing.acknowledged_at, climb_from) or _since(standing.visited_at, climb_from)
+    is_answered = standing.status is not AlertStatus.OPEN and acted
     if is_answered or standing.climbed >= len(climb):
         return None
     scheduled = climb_from + timedelta(minutes=climb[standing.climbed].after_minutes)
