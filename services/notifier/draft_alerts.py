@@ -3,19 +3,18 @@
 Changes are taken in order; a later change of the same household meets the alert as the earlier ones left it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
 from services.notifier.core.alerting import Action, Decision, Why, deadlines, decide
-from services.notifier.core.message import Facts, alert_id_of, compose, message_id
-from services.notifier.core.routing import Recipient, RoutedAs, known_division, route
-from services.notifier.store.rows import AlertRow, DeliveryRow, MessageRow, Register, StepRow, Told
+from services.notifier.core.climbing import next_timer
+from services.notifier.core.message import alert_id_of
+from services.notifier.core.routing import Recipient, RoutedAs, route
+from services.notifier.store.rows import AlertRow, DeliveryRow, MessageRow, StepRow
+from services.notifier.telling import Surroundings, delivery_rows, message_row
 from shared.alerts import AlertStatus, DeliveryStatus, SendReason, StepKind
-from shared.clock import day_of
 from shared.grades import GradeChanged
-from shared.policy import Policies, Policy
 
 SEND_REASONS: Mapping[Why, SendReason] = {
     Why.OPENED_WORSE: SendReason.OPENED,
@@ -33,24 +32,12 @@ STEPS: Mapping[Why, StepKind] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What decisions of one batch are made with."""
-
-    policies: Policies
-    register: Register
-    told: Mapping[str, Sequence[Told]]
-    public_url: str
-    now: datetime
-
-    def policy_of(self, division: str) -> Policy:
-        """The policy that is in force in a division now; it may say other words and deadlines than its neighbour's."""
-        return self.policies.for_division(division).on(day_of(self.now))
-
-
 @dataclass(slots=True)
 class Drafts:
-    """What one batch is going to write. `alerts` by household are those under way, `closed` those it has ended."""
+    """What one batch is going to write. `alerts` by household are those under way.
+
+    moved_on: households whose resolved alerts have nothing to remind of any more, since a newer grade speaks for them.
+    """
 
     surroundings: Surroundings
     alerts: dict[str, AlertRow]
@@ -62,6 +49,7 @@ class Drafts:
     decisions: list[Why] = field(default_factory=list)
     opened: list[AlertRow] = field(default_factory=list)
     unreachable: list[AlertRow] = field(default_factory=list)
+    moved_on: set[str] = field(default_factory=set)
 
     def take(self, change: GradeChanged) -> None:
         """Decide one change and draft what follows from it."""
@@ -75,6 +63,8 @@ class Drafts:
         )
         self.decisions.append(decision.why)
         self.versions[change.household_id] = max(change.version, self.versions.get(change.household_id, 0))
+        if alert is None and decision.why is not Why.OLD_VERSION:
+            self.moved_on.add(change.household_id)
         match decision.action:
             case Action.IGNORE:
                 return
@@ -133,6 +123,8 @@ class Drafts:
             acknowledge_by=due.acknowledge_by,
             visit_by=due.visit_by,
             plan=[step.model_dump(mode="json") for step in due.plan],
+            climb_from=now,
+            climbed=0,
         )
 
     def _note(self, change: GradeChanged, before: AlertRow | None, row: AlertRow, decision: Decision) -> None:
@@ -147,8 +139,9 @@ class Drafts:
 
     def _tell(self, row: AlertRow, change: GradeChanged, decision: Decision) -> AlertRow:
         """Draft message and deliveries of a new revision; an alert that nobody can be told of is marked so."""
-        self.deliveries = [_superseded(one, row) for one in self.deliveries]
         recipients = self._recipients(row, decision)
+        told = None if row.closed_at else frozenset(one.staff_id for one in recipients)
+        self.deliveries = [_superseded(one, row, told) for one in self.deliveries]
         if not recipients and decision.action is not Action.WITHDRAW:
             self.steps.append(StepRow(row.alert_id, self.surroundings.now, StepKind.UNREACHABLE))
             row = replace(row, unreachable=True)
@@ -156,69 +149,18 @@ class Drafts:
         else:
             row = replace(row, unreachable=False)
         reason = SEND_REASONS[decision.why]
-        message = compose(self._facts(row, reason))
-        self.messages.append(
-            MessageRow(
-                row.alert_id,
-                row.revision,
-                reason,
-                message.subject,
-                message.text,
-                message.body,
-                decided_at=change.decided_at,
-            )
-        )
-        for recipient in recipients:
-            self.deliveries += self._deliveries(row, recipient, reason)
+        self.messages.append(message_row(row, reason, self.surroundings, decided_at=change.decided_at))
+        self.deliveries += delivery_rows(row, recipients, reason, self.surroundings)
         return row
 
     def _recipients(self, row: AlertRow, decision: Decision) -> tuple[Recipient, ...]:
         if decision.action is Action.WITHDRAW:
             told = self.surroundings.told.get(row.alert_id, ())
             return tuple(Recipient(one.staff_id, (one.channel,), RoutedAs.TOLD_BEFORE) for one in told)
-        register = self.surroundings.register
-        return route(known_division(row.division, register.names), decision.roles, register.staff)
-
-    def _deliveries(self, row: AlertRow, recipient: Recipient, reason: SendReason) -> list[DeliveryRow]:
-        now, register = self.surroundings.now, self.surroundings.register
-        return [
-            DeliveryRow(
-                alert_id=row.alert_id,
-                revision=row.revision,
-                staff_id=recipient.staff_id,
-                channel=channel,
-                reason=reason,
-                routed_as=recipient.routed_as,
-                grade=row.grade,
-                target=register.target(recipient.staff_id, channel),
-                message_id=message_id(row.alert_id, row.revision, recipient.staff_id, channel),
-                next_attempt_at=now,
-                created_at=now,
-            )
-            for channel in recipient.channels
-        ]
-
-    def _facts(self, row: AlertRow, reason: SendReason) -> Facts:
-        names, now = self.surroundings.register.names, self.surroundings.now
-        known = known_division(row.division, names)
-        return Facts(
-            alert_id=row.alert_id,
-            household_id=row.household_id,
-            alias=row.alias,
-            division=row.division,
-            village=names.get(known, row.division),
-            grade=row.grade,
-            look=self.surroundings.policy_of(row.division).look(row.grade),
-            reason=reason,
-            revision=row.revision,
-            opened_at=row.opened_at,
-            told_at=now,
-            acknowledge_by=row.acknowledge_by,
-            visit_by=row.visit_by,
-            public_url=self.surroundings.public_url,
-        )
+        return route(self.surroundings.known_division(row), decision.roles, self.surroundings.register.staff)
 
     def _keep(self, row: AlertRow) -> None:
+        row = replace(row, timer_at=next_timer(row.standing, self.surroundings.policy_of(row.division)))
         self.changed[row.alert_id] = row
         if row.closed_at is None:
             self.alerts[row.household_id] = row
@@ -230,8 +172,11 @@ def _with_first(told: list[str], causes: Sequence[str]) -> list[str]:
     return told if not causes or causes[0] in told else [*told, causes[0]]
 
 
-def _superseded(delivery: DeliveryRow, row: AlertRow) -> DeliveryRow:
-    """What this very batch wanted to tell of an earlier revision is not told any more."""
-    if delivery.alert_id != row.alert_id:
+def _superseded(delivery: DeliveryRow, row: AlertRow, told: Collection[str] | None) -> DeliveryRow:
+    """What this very batch wanted to tell of an earlier revision is not told to those who hear of the newer one.
+
+    told: their staff_ids; None: nobody is to hear of the earlier one any more.
+    """
+    if delivery.alert_id != row.alert_id or (told is not None and delivery.staff_id not in told):
         return delivery
     return replace(delivery, status=DeliveryStatus.SUPPRESSED, detail="superseded")

@@ -1,9 +1,13 @@
 """The notifier's metrics, each named once."""
 
+from typing import get_args
+
 from services.notifier.core.alerting import Why
+from services.notifier.core.climbing import Effect
 from shared.alerts import DeliveryStatus
 from shared.grades import RiskGrade
 from shared.metrics import ServiceMetrics
+from shared.policy import Role
 
 DELIVERY_OUTCOMES = ("sent", "retry", "failed", "suppressed")
 OUTCOME_OF_STATUS = {
@@ -23,6 +27,9 @@ class NotifierMetrics:
         self.opened = metrics.counter("alerts_opened_total", "Alerts opened, by their first grade", grade=grades)
         self.decisions = metrics.counter("decisions_total", "Changes of grade by what was decided", reason=list(Why))
         self.unreachable = metrics.counter("unreachable_alerts_total", "Times nobody was found to tell of an alert")
+        self.timers = metrics.counter("timers_total", "Timers of alerts by what time did", effect=list(Effect))
+        self.hops = metrics.counter("hops_total", "Hops of unacknowledged alerts, by role", role=get_args(Role))
+        self.climbing_faults = metrics.counter("climbing_faults_total", "Times an alert could not climb by our fault")
         self.quarantined = metrics.counter("quarantined_total", "Records put in quarantine", reason=QUARANTINE_REASONS)
         self.deliveries = metrics.counter(
             "deliveries_total", "Attempts to deliver, by outcome", outcome=DELIVERY_OUTCOMES

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pydantic import ValidationError
 
-from services.notifier.draft_alerts import Drafts, Surroundings
+from services.notifier.draft_alerts import Drafts
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.store.alerts import AlertStore, AlertTransaction
 from services.notifier.store.rows import QuarantineRow
+from services.notifier.telling import Surroundings
 from shared.bus.ports import Claim, PartitionBatch, Record, TopicPartition
 from shared.clock import Clock
 from shared.codec import MalformedJson, pointer
@@ -53,6 +54,7 @@ class RaiseAlert:
             drafts = await self._drafts(tx, changes)
             for change in changes:
                 drafts.take(change)
+            await tx.end_reminders(drafts.moved_on)
             await tx.save(list(drafts.changed.values()), drafts.steps, drafts.messages, drafts.deliveries)
         self._report(drafts, refused)
         if drafts.deliveries:

@@ -27,6 +27,7 @@ class ReconcileMetrics:
             "alerts_without_receipt", "Alerts under way of which nobody's channel has taken a message yet"
         )
         self.overdue = metrics.gauge("overdue_deliveries", "Deliveries that were begun more than 20 s ago and go on")
+        self.overdue_timers = metrics.gauge("overdue_timers", "Alerts whose time came more than 20 s ago unheeded")
         self.at = metrics.gauge("reconciled_at_seconds", "When the last reconciliation ended, Unix time")
 
 
@@ -64,4 +65,5 @@ class Reconcile:
         self._metrics.untold.set(len(found.untold))
         self._metrics.without_receipt.set(found.without_receipt)
         self._metrics.overdue.set(found.overdue)
+        self._metrics.overdue_timers.set(found.overdue_timers)
         self._metrics.at.set(time.time())

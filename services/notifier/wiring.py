@@ -15,6 +15,7 @@ from services.notifier.auth import ApiCallers
 from services.notifier.channels.ports import Channel
 from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.channels.webhook import WebhookChannel
+from services.notifier.climb import Climb
 from services.notifier.console.auth import Logins, Passwords
 from services.notifier.console.pages import STATIC, Pages
 from services.notifier.console.queries import ConsoleQueries
@@ -26,6 +27,7 @@ from services.notifier.reconcile import Reconcile, ReconcileMetrics
 from services.notifier.routes import api_routes
 from services.notifier.settings import NotifierSettings
 from services.notifier.store.alerts import AlertStore
+from services.notifier.store.climbing import Climbing
 from services.notifier.store.reconciling import Reconciling
 from services.notifier.store.stores import Stores
 from shared.bus.consumer_loop import ConsumerLoop, LoopMetrics
@@ -102,6 +104,14 @@ async def notifier(
             public_url=settings.public_url,
             on_deliveries=wake_all,
         )
+        climb = Climb(
+            Climbing(engine),
+            policies,
+            clock,
+            notifier_metrics,
+            public_url=settings.public_url,
+            on_deliveries=wake_all,
+        )
         loop = ConsumerLoop(consumer, handler, LoopMetrics(metrics))
         keys = KeyCache(AccessKeys(engine), clock)
 
@@ -119,7 +129,7 @@ async def notifier(
         reconcile = Reconcile(
             Reconciling(engine), clock, ReconcileMetrics(metrics), every_seconds=settings.reconcile_seconds
         )
-        tasks |= {"consume": loop.run, "progress": progress.run, "reconcile": reconcile.run}
+        tasks |= {"consume": loop.run, "progress": progress.run, "reconcile": reconcile.run, "climb": climb.run}
         tasks |= {"keys": keys.run, "pending": pending.run, "clock": database_clock.run}
         yield Notifier(app, tasks)
 

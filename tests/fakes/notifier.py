@@ -11,12 +11,14 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.notifier.channels.ports import Channel
+from services.notifier.climb import Climb
 from services.notifier.core.routing import at_level
 from services.notifier.deliver import Deliver
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.raise_alert import RaiseAlert
 from services.notifier.settings import NotifierSettings
 from services.notifier.store.alerts import AlertStore
+from services.notifier.store.climbing import Climbing
 from services.notifier.store.deliveries import Deliveries
 from services.notifier.store.directory import Directory
 from services.notifier.store.reading import AlertReader, Filters
@@ -141,17 +143,27 @@ class Parts:
         self.woken = 0
         self.handler = self.new_handler("one")
 
-    def new_handler(self, owner: str, group: str | None = None) -> RaiseAlert:
-        def woken() -> None:
-            self.woken += 1
+    def wake(self) -> None:
+        self.woken += 1
 
+    def new_handler(self, owner: str, group: str | None = None) -> RaiseAlert:
         return RaiseAlert(
             AlertStore(self.engine, Positions(self.engine, group or self.group, owner)),
             self.policies,
             self.clock,
             self.metrics,
             public_url=self.settings.public_url,
-            on_deliveries=woken,
+            on_deliveries=self.wake,
+        )
+
+    def new_climber(self) -> Climb:
+        return Climb(
+            Climbing(self.engine),
+            self.policies,
+            self.clock,
+            self.metrics,
+            public_url=self.settings.public_url,
+            on_deliveries=self.wake,
         )
 
     async def people(self, *people: StaffRow) -> None:

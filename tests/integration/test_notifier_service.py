@@ -7,9 +7,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from sqlalchemy import text
 from standardwebhooks.webhooks import Webhook
 
 from shared.clock import SystemClock
+from shared.db.session import transaction
 from shared.grade_message import write_grade_change
 from shared.topics import GRADE_CHANGES
 from tests.fakes.notifier import COUNTY, SECRET, TOWNSHIP, VILLAGE, make_change
@@ -112,7 +114,7 @@ async def test_a_red_grade_on_the_log_becomes_a_mail_a_webhook_and_a_page(platfo
     assert "虚青山" not in said
 
 
-async def test_a_notifier_killed_in_full_flow_loses_no_alert_and_repeats_only_under_the_same_id(
+async def test_a_notifier_killed_in_full_flow_loses_no_alert_climbs_once_and_repeats_only_under_the_same_id(
     platform, notifier, engine
 ):
     await notifier.import_people()
@@ -127,16 +129,37 @@ async def test_a_notifier_killed_in_full_flow_loses_no_alert_and_repeats_only_un
             notifier.process.start()
         await feeding
 
-        async def all_sent():
-            (row,) = await rows(engine, "SELECT count(*) AS n FROM delivery WHERE status = 'sent'")
-            return row.n == 3 * len(households)
-
-        await until(all_sent, 90)
+        await until(lambda: sent(engine, 3 * len(households)), 90)
+    await two_hours_pass(engine)
+    for least in (1, 101):
+        await until(lambda least=least: climbed(engine, least), 60)
+        notifier.process.kill()
+        notifier.process.start()
+    await until(lambda: sent(engine, 4 * len(households)), 90)
+    (hops,) = await rows(engine, "SELECT count(*) AS n FROM alert_step WHERE kind = 'climbed'")
+    assert hops.n == len(households)
     assert await asyncio.to_thread(notifier.process.stop) == 0, notifier.process.said()[-2000:]
     (found,) = await rows(engine, "SELECT count(*) AS n, count(DISTINCT household_id) AS households FROM alert")
     assert (found.n, found.households) == (len(households), len(households))
     assert len(set(notifier.hook.ids())) == len(households)
-    assert len({mail["Message-ID"] for mail in notifier.relay.mails}) == 2 * len(households)
+    assert len({mail["Message-ID"] for mail in notifier.relay.mails}) == 3 * len(households)
+
+
+async def two_hours_pass(engine):
+    """Nobody acknowledges anything meanwhile."""
+    async with transaction(engine) as connection:
+        earlier = "climb_from = climb_from - interval '2 hours', timer_at = timer_at - interval '2 hours'"
+        await connection.execute(text(f"UPDATE alert SET {earlier}"))
+
+
+async def sent(engine, number):
+    (row,) = await rows(engine, "SELECT count(*) AS n FROM delivery WHERE status = 'sent'")
+    return row.n == number
+
+
+async def climbed(engine, least):
+    (row,) = await rows(engine, "SELECT count(*) AS n FROM alert WHERE climbed = 1")
+    return row.n >= least
 
 
 async def _webhooks(notifier, least):

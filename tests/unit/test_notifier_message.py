@@ -47,6 +47,18 @@ def facts(grade=RiskGrade.RED, **values):
             "【守望】黄色预警 ■ 某村 户 H-1024 请在7天内入户核实",
         ),
         (facts(reason=SendReason.WITHDRAWN), "【守望】预警撤销 某村 户 H-1024 无需再处理"),
+        (
+            facts(reason=SendReason.OVERDUE, since=NOW - timedelta(hours=2)),
+            "【守望】红色预警（超时未签收） ▲ 某村 户 H-1024 自2026-03-02 07:30起无人签收，请立即处理",
+        ),
+        (
+            facts(reason=SendReason.OVERDUE_VISIT),
+            "【守望】红色预警（超期未入户） ▲ 某村 户 H-1024 入户期限已过，请立即签收并入户",
+        ),
+        (
+            facts(reason=SendReason.REMINDER, task=("每周走访，直至降为橙色", "visited weekly until orange")),
+            "【守望】红色预警（定期任务） ▲ 某村 户 H-1024 每周走访，直至降为橙色",
+        ),
     ],
 )
 def test_the_subject_says_grade_sign_place_and_what_to_do(given, subject):
@@ -77,6 +89,15 @@ def test_the_webhook_body_holds_exactly_the_agreed_fields():
         "link": "https://console.test/alerts/a1b2",
         "revision": 1,
     }
+
+
+def test_what_is_overdue_is_told_with_its_deadlines_and_a_reminder_without_them():
+    overdue = compose(facts(reason=SendReason.OVERDUE, since=NOW)).text
+    assert "Red alert: unacknowledged since 2026-03-02 09:30, please act now." in overdue
+    assert "Acknowledge by: 2026-03-02 11:30" in overdue
+    reminder = compose(facts(reason=SendReason.REMINDER, task=("每周走访", "visited weekly"))).text
+    assert "Red alert: visited weekly." in reminder
+    assert "by: " not in reminder
 
 
 @pytest.mark.parametrize("reason", list(SendReason))

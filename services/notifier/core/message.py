@@ -6,6 +6,7 @@ amounts and phone numbers stay behind the login; a channel is a third party.
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,12 +16,22 @@ from shared.clock import SHANGHAI
 from shared.grades import RiskGrade
 from shared.policy import Look
 
+_AGAIN: Mapping[SendReason, str] = {
+    SendReason.GRADE_WORSE: "（加重）",
+    SendReason.NEW_FIRST_CAUSE: "（新主因）",
+    SendReason.OVERDUE: "（超时未签收）",
+    SendReason.OVERDUE_VISIT: "（超期未入户）",
+    SendReason.REMINDER: "（定期任务）",
+}
 _NOT_PLAIN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a message may say. told_at: when this revision was decided, from which spans are counted."""
+    """What a message may say. told_at: when this revision was decided, from which spans are counted.
+
+    since: for how long nobody has taken on what is overdue. task: what people are reminded of, in Chinese and English.
+    """
 
     alert_id: str
     household_id: str
@@ -36,6 +47,8 @@ class Facts:
     acknowledge_by: datetime | None
     visit_by: datetime | None
     public_url: str
+    since: datetime | None = None
+    task: tuple[str, str] | None = None
 
     @property
     def link(self) -> str:
@@ -84,12 +97,18 @@ def _subject(facts: Facts) -> str:
     if facts.reason is SendReason.WITHDRAWN:
         return f"【守望】预警撤销 {where} 无需再处理"
     title = grade_title(facts.look)[0]
-    again = {SendReason.GRADE_WORSE: "（加重）", SendReason.NEW_FIRST_CAUSE: "（新主因）"}.get(facts.reason, "")
-    return f"【守望】{title}{again} {facts.look.sign} {where} {_call(facts)[0]}"
+    return f"【守望】{title}{_AGAIN.get(facts.reason, '')} {facts.look.sign} {where} {_call(facts)[0]}"
 
 
 def _call(facts: Facts) -> tuple[str, str]:
     """What to do by when, in one short clause of each language."""
+    if facts.reason is SendReason.OVERDUE:
+        since = local_time(facts.since or facts.opened_at)
+        return f"自{since}起无人签收，请立即处理", f"unacknowledged since {since}, please act now"
+    if facts.reason is SendReason.OVERDUE_VISIT:
+        return "入户期限已过，请立即签收并入户", "the visit is overdue, please acknowledge and visit now"
+    if facts.reason is SendReason.REMINDER and facts.task is not None:
+        return facts.task
     if facts.acknowledge_by is not None:
         zh, en = span_words(facts.acknowledge_by - facts.told_at)
         return f"请在{zh}内签收", f"acknowledge within {en}"
@@ -131,6 +150,9 @@ def _text(facts: Facts) -> str:
 
 
 def _deadline_lines(facts: Facts, acknowledge: str, visit: str, zone: str) -> list[str]:
+    if facts.reason is SendReason.REMINDER:
+        # The deadlines of the alert's first days say nothing about a task that comes again and again.
+        return []
     due = ((acknowledge, facts.acknowledge_by), (visit, facts.visit_by))
     return [f"{label}{local_time(instant)}{zone}" for label, instant in due if instant is not None]
 

@@ -11,6 +11,8 @@ LATER_WAITS_SECONDS = 1_800.0
 # A receiver may ask for more time, but a message about a household must not lie for hours at its word.
 LONGEST_RETRY_AFTER_SECONDS = 1_800.0
 NOTICE_GIVEN_UP_AFTER = timedelta(hours=24)
+NOTICES = frozenset({SendReason.WITHDRAWN, SendReason.REMINDER, SendReason.TEST})
+"""What nobody can acknowledge: wanted until it is taken, or tried for long enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def wait_seconds(attempts_before: int, retry_after_seconds: float | None, spread
 
 def still_wanted(status: AlertStatus, *, revision: int, acknowledged_revision: int | None, reason: SendReason) -> bool:
     """Tell whether repeating a delivery still helps: not once somebody took on what it tells, or closed the alert."""
-    if reason in (SendReason.WITHDRAWN, SendReason.TEST):
+    if reason in NOTICES:
         return True
     if status in (AlertStatus.RESOLVED, AlertStatus.WITHDRAWN):
         return False
@@ -86,4 +88,4 @@ def still_wanted(status: AlertStatus, *, revision: int, acknowledged_revision: i
 
 def is_given_up(reason: SendReason, *, created_at: datetime, now: datetime) -> bool:
     """Tell whether a notice that nobody can acknowledge has been tried for long enough."""
-    return reason in (SendReason.WITHDRAWN, SendReason.TEST) and now - created_at > NOTICE_GIVEN_UP_AFTER
+    return reason in NOTICES and now - created_at > NOTICE_GIVEN_UP_AFTER

@@ -21,7 +21,9 @@ class RoutedAs(StrEnum):
 
     ROLE = "role"
     TOWNSHIP_STANDS_IN = "township_stands_in"
+    NEXT_LEVEL_UP = "next_level_up"
     DUTY_OFFICER = "duty_officer"
+    OWNER = "owner"
     TOLD_BEFORE = "told_before"
     TEST = "test"
 

@@ -1,45 +1,26 @@
 """Alerts under way: read, judged and written in one transaction with the position of the partition they came from."""
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Table, and_, func, insert, or_, select, text, update
+from sqlalchemy import Row, and_, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.notifier.core.routing import ancestors
-from services.notifier.store.directory import read_register
-from services.notifier.store.rows import (
-    AlertRow,
-    DeliveryRow,
-    MessageRow,
-    QuarantineRow,
-    Register,
-    StepRow,
-    Told,
-)
+from services.notifier.store.rows import AlertRow, QuarantineRow, StepRow, Told
+from services.notifier.store.writing import AlertWriting, row_values
 from shared.alerts import UNDER_WAY, AlertStatus, ChannelName, DeliveryStatus
 from shared.bus.ports import Claim, PartitionBatch, TopicPartition
 from shared.db.access_keys import audit
 from shared.db.positions import Fates, Positions
 from shared.db.session import transaction
-from shared.db.tables.notifier import alert, alert_message, alert_step, delivery, notifier_quarantine
-from shared.errors import TemporaryFailure
+from shared.db.tables.notifier import alert, alert_step, delivery, notifier_quarantine
 from shared.grades import RiskGrade
 
 _COLUMNS = [alert.c[one.name] for one in fields(AlertRow)]
-UNIQUE_VIOLATION = "23505"
-_SUPERSEDE = text(
-    """
-    UPDATE delivery SET status = 'suppressed', detail = 'superseded'
-    FROM unnest(CAST(:alert_ids AS text[]), CAST(:revisions AS integer[])) AS newer (alert_id, revision)
-    WHERE delivery.alert_id = newer.alert_id AND delivery.revision < newer.revision AND delivery.status = 'pending'
-    """
-)
 
 
 def alert_row(row: Row[Any] | Mapping[str, Any]) -> AlertRow:
@@ -49,11 +30,11 @@ def alert_row(row: Row[Any] | Mapping[str, Any]) -> AlertRow:
     return AlertRow(**values | {"grade": RiskGrade(values["grade"]), "status": AlertStatus(values["status"])})
 
 
-class AlertTransaction:
-    """What may be done inside one transaction; nothing here commits."""
+class AlertTransaction(AlertWriting):
+    """What may be done inside one transaction of the handler of grade changes; nothing here commits."""
 
     def __init__(self, connection: AsyncConnection, positions: Positions) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._positions = positions
 
     async def advance(self, batch: PartitionBatch, fates: Fates) -> None:
@@ -63,7 +44,7 @@ class AlertTransaction:
     async def quarantine(self, rows: Sequence[QuarantineRow]) -> None:
         """Keep records that cannot be read; a record that is kept already stays as it is."""
         if rows:
-            await self._connection.execute(upsert(notifier_quarantine).on_conflict_do_nothing(), _values(rows))
+            await self._connection.execute(upsert(notifier_quarantine).on_conflict_do_nothing(), row_values(rows))
 
     async def under_way(self, household_ids: Collection[str]) -> dict[str, AlertRow]:
         """Lock and return the alerts under way, by household."""
@@ -84,9 +65,18 @@ class AlertTransaction:
         )
         return {row.household_id: row.version for row in found}
 
-    async def register(self, divisions: Iterable[str]) -> Register:
-        """Return what the directory knows of these divisions and all above them."""
-        return await read_register(self._connection, {code for one in divisions for code in ancestors(one)})
+    async def end_reminders(self, household_ids: Collection[str]) -> None:
+        """Stop the timers of these households' resolved alerts."""
+        if household_ids:
+            await self._connection.execute(
+                update(alert)
+                .where(
+                    alert.c.household_id.in_(household_ids),
+                    alert.c.status == AlertStatus.RESOLVED,
+                    alert.c.timer_at.is_not(None),
+                )
+                .values(timer_at=None)
+            )
 
     async def told(self, alert_ids: Collection[str]) -> dict[str, list[Told]]:
         """Return who was told, or may have been, of each alert: a withdrawal goes to the same people."""
@@ -106,49 +96,6 @@ class AlertTransaction:
         for row in found:
             told.setdefault(row.alert_id, []).append(Told(row.staff_id, ChannelName(row.channel)))
         return told
-
-    async def save(
-        self,
-        alerts: Sequence[AlertRow],
-        steps: Sequence[StepRow],
-        messages: Sequence[MessageRow],
-        deliveries: Sequence[DeliveryRow],
-    ) -> None:
-        """Write what was decided. What an earlier revision still had to tell is not told any more.
-
-        Raises TemporaryFailure if somebody else has just opened an alert for one of the households.
-        """
-        try:
-            await self._save_alerts(alerts)
-            await self._insert(alert_message, messages)
-        except IntegrityError as error:
-            if getattr(error.orig, "sqlstate", None) == UNIQUE_VIOLATION:
-                # Seen again after its commit, the other's alert makes this change an old one.
-                raise TemporaryFailure("another notifier opened an alert for the same household") from error
-            raise
-        await self._insert(alert_step, steps)
-        if messages:
-            newer = {"alert_ids": [one.alert_id for one in messages], "revisions": [one.revision for one in messages]}
-            await self._connection.execute(_SUPERSEDE, newer)
-        await self._insert(delivery, deliveries)
-
-    async def _save_alerts(self, alerts: Sequence[AlertRow]) -> None:
-        if not alerts:
-            return
-        statement = upsert(alert)
-        fixed = {"alert_id", "household_id", "opened_at"}
-        changed = {one.name: statement.excluded[one.name] for one in fields(AlertRow) if one.name not in fixed}
-        await self._connection.execute(
-            statement.on_conflict_do_update(index_elements=[alert.c.alert_id], set_=changed), _values(alerts)
-        )
-
-    async def _insert(self, table: Table, rows: Sequence[Any]) -> None:
-        if rows:
-            await self._connection.execute(insert(table), _values(rows))
-
-
-def _values(rows: Sequence[Any]) -> list[dict[str, Any]]:
-    return [asdict(row) for row in rows]
 
 
 class AlertStore:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.notifier.core.message import Message, message_id
 from services.notifier.core.retries import OUTAGE_PATTERN, Attempt, Verdict
 from services.notifier.core.routing import ancestors, duty_officers, known_division
+from services.notifier.store.climbing import note_failed_hop
 from services.notifier.store.directory import read_register
 from services.notifier.store.rows import DeliveryRow, StepRow
 from shared.alerts import AlertStatus, ChannelName, DeliveryStatus, SendReason, StepKind
@@ -259,6 +260,8 @@ class Deliveries:
                 .where(staff.c.staff_id == due.staff_id, staff.c.webhook_url == due.webhook_url)
                 .values(webhook_disabled_at=now)
             )
+        if due.reason in (SendReason.OVERDUE, SendReason.OVERDUE_VISIT):
+            await note_failed_hop(connection, due.alert_id, due.revision, now)
         if due.reason is SendReason.WITHDRAWN or await self._somebody_hears(connection, due):
             return Aftermath()
         return await self._tell_duty_officers(connection, due, now)

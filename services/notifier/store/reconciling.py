@@ -29,6 +29,7 @@ _WITHOUT_RECEIPT = text(
     """
 )
 _OVERDUE = text("SELECT count(*) FROM delivery WHERE status = 'pending' AND created_at < :until")
+_OVERDUE_TIMERS = text("SELECT count(*) FROM alert WHERE timer_at < :until")
 MOST = 1_000
 
 
@@ -47,6 +48,7 @@ class Shortcomings:
     untold: list[Untold]
     without_receipt: int
     overdue: int
+    overdue_timers: int
 
 
 class Reconciling:
@@ -64,4 +66,5 @@ class Reconciling:
             under_way = {"under_way": [str(status) for status in UNDER_WAY], "until": until}
             without_receipt = (await connection.execute(_WITHOUT_RECEIPT, under_way)).scalar_one()
             overdue = (await connection.execute(_OVERDUE, {"until": until})).scalar_one()
-        return Shortcomings(untold, without_receipt, overdue)
+            overdue_timers = (await connection.execute(_OVERDUE_TIMERS, {"until": until})).scalar_one()
+        return Shortcomings(untold, without_receipt, overdue, overdue_timers)

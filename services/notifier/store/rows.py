@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from services.notifier.core.alerting import OpenAlert
+from services.notifier.core.climbing import Standing
 from services.notifier.core.routing import RoutedAs, StaffMember
-from shared.alerts import AlertStatus, ChannelName, DeliveryStatus, SendReason, StepKind
+from shared.alerts import AlertStatus, ChannelName, DeliveryStatus, PlanStep, SendReason, StepKind
 from shared.grades import RiskGrade
 from shared.policy import Role
 
@@ -47,6 +48,20 @@ class AlertRow:
     def under_way(self) -> OpenAlert:
         """What the core must know of it."""
         return OpenAlert(self.status, self.grade, self.household_version, frozenset(self.causes_told))
+
+    @property
+    def standing(self) -> Standing:
+        """How it stands towards the clock."""
+        return Standing(
+            status=self.status,
+            grade=self.grade,
+            climb_from=self.climb_from,
+            climbed=self.climbed,
+            visit_by=self.visit_by,
+            acknowledged_at=self.acknowledged_at,
+            visited_at=self.visited_at,
+            plan=tuple(PlanStep.model_validate(one) for one in self.plan),
+        )
 
 
 @dataclass(frozen=True, slots=True)
