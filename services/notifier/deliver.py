@@ -221,7 +221,7 @@ class Deliver:
         log.info("a receiver is back", channel=self._channel.name, hurried=hurried)
 
     async def _attempt(self, due: Due) -> Attempt:
-        address = Address(due.staff_id, due.email, due.webhook_url, due.webhook_secret)
+        address = Address(due.staff_id, due.address, due.secret)
         try:
             return await self._channel.send(address, due.message, due.message_id)
         except Exception as error:

@@ -165,6 +165,7 @@ class Drafts:
                 message.subject,
                 message.text,
                 message.body,
+                message.brief,
                 decided_at=change.decided_at,
             )
         )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from services.notifier.channels.ports import Address, Channel
 from services.notifier.core.message import Facts, Message, compose
-from services.notifier.store.directory import Directory, channels_of
+from services.notifier.store.directory import Directory
 from shared.alerts import SendReason
 from shared.grades import RiskGrade
 from shared.policy import Look
@@ -19,13 +19,14 @@ async def try_channels(
     person = await directory.find(staff_id)
     if person is None:
         return None
-    address = Address(person.staff_id, person.email, person.webhook_url, person.webhook_secret)
-    in_force = channels_of(person)
+    in_force = {one.channel: one for one in person.contacts if one.disabled_at is None}
     outcomes = []
     for channel in channels:
         if channel.name not in in_force:
             outcomes.append((True, f"{channel.name}: not used for this person"))
             continue
+        contact = in_force[channel.name]
+        address = Address(person.staff_id, contact.address, contact.secret)
         attempt = await channel.send(address, _message(public_url), f"msg_{uuid.uuid4().hex}")
         taken = attempt.receipt is not None
         outcomes.append((taken, f"{channel.name}: {'sent' if taken else 'failed'} ({attempt.receipt or attempt.code})"))

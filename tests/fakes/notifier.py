@@ -20,7 +20,7 @@ from services.notifier.store.alerts import AlertStore
 from services.notifier.store.deliveries import Deliveries
 from services.notifier.store.directory import Directory
 from services.notifier.store.reading import AlertReader, Filters
-from services.notifier.store.rows import StaffRow
+from services.notifier.store.rows import Contact, StaffRow
 from shared.alerts import Alert, ChannelName
 from shared.bus.ports import PartitionBatch, Record, TopicPartition
 from shared.clock import Clock
@@ -93,19 +93,20 @@ def make_person(
     webhook_url: str | None = None,
     password_hash: str | None = None,
     active: bool = True,
+    contacts: Sequence[Contact] = (),
 ) -> StaffRow:
-    """A person; an address <staff_id>@staff.example unless another, or None, is given."""
+    """A person; an address <staff_id>@staff.example unless another, or None, is given. contacts: beside these two."""
+    email = f"{staff_id}@staff.example" if email == "" else email
+    mail = [Contact(ChannelName.SMTP, email)] if email else []
+    webhook = [Contact(ChannelName.WEBHOOK, webhook_url, SECRET)] if webhook_url else []
     return StaffRow(
         staff_id=staff_id,
         name=f"张{staff_id}",
         role=role,
         division=division,
-        email=f"{staff_id}@staff.example" if email == "" else email,
-        webhook_url=webhook_url,
-        webhook_secret=SECRET if webhook_url else None,
-        webhook_disabled_at=None,
         password_hash=password_hash,
         active=active,
+        contacts=(*mail, *webhook, *contacts),
     )
 
 

@@ -23,6 +23,7 @@ class RoutedAs(StrEnum):
     TOWNSHIP_STANDS_IN = "township_stands_in"
     DUTY_OFFICER = "duty_officer"
     TOLD_BEFORE = "told_before"
+    FALLBACK = "fallback"
     TEST = "test"
 
 

@@ -16,14 +16,14 @@ from services.notifier.store.rows import DeliveryRow, StepRow
 from shared.alerts import AlertStatus, ChannelName, DeliveryStatus, SendReason, StepKind
 from shared.clock import to_rfc3339
 from shared.db.session import transaction
-from shared.db.tables.notifier import alert, alert_step, delivery, delivery_attempt, staff
+from shared.db.tables.notifier import alert, alert_step, contact, delivery, delivery_attempt
 from shared.grades import RiskGrade
 
 # Worst first, then oldest. SKIP LOCKED: replicas take different rows without waiting for one another.
 _CLAIM = text(
     """
     WITH due AS MATERIALIZED (
-        SELECT delivery_id FROM delivery
+        SELECT delivery_id, alert_id, revision, staff_id, channel FROM delivery
         WHERE channel = :channel AND status = 'pending' AND next_attempt_at <= :now
           AND (leased_until IS NULL OR leased_until <= :now)
           AND target <> ALL (CAST(:busy AS text[]))
@@ -32,15 +32,16 @@ _CLAIM = text(
         FOR UPDATE SKIP LOCKED
     )
     UPDATE delivery AS d SET leased_until = :leased_until, leased_by = :worker
-    FROM due, alert AS a, alert_message AS m, staff AS s
-    WHERE d.delivery_id = due.delivery_id AND a.alert_id = d.alert_id AND s.staff_id = d.staff_id
-      AND m.alert_id = d.alert_id AND m.revision = d.revision
+    FROM due
+    JOIN alert AS a ON a.alert_id = due.alert_id
+    JOIN alert_message AS m ON m.alert_id = due.alert_id AND m.revision = due.revision
+    JOIN staff AS s ON s.staff_id = due.staff_id
+    LEFT JOIN contact AS c
+      ON c.staff_id = due.staff_id AND c.channel = due.channel AND s.active AND c.disabled_at IS NULL
+    WHERE d.delivery_id = due.delivery_id
     RETURNING d.delivery_id, d.alert_id, d.revision, d.staff_id, d.channel, d.reason, d.grade, d.target, d.message_id,
-              d.attempts, d.created_at, d.leased_by, m.subject, m.text, m.body, m.decided_at,
-              a.status AS alert_status, a.acknowledged_revision, a.division,
-              CASE WHEN s.active THEN s.email END AS email,
-              CASE WHEN s.active AND s.webhook_disabled_at IS NULL THEN s.webhook_url END AS webhook_url,
-              s.webhook_secret
+              d.attempts, d.created_at, d.leased_by, m.subject, m.text, m.body, m.brief, m.decided_at,
+              a.status AS alert_status, a.acknowledged_revision, a.division, c.address, c.secret
     """
 )
 
@@ -90,9 +91,8 @@ class Due:
     alert_status: AlertStatus
     acknowledged_revision: int | None
     division: str
-    email: str | None
-    webhook_url: str | None
-    webhook_secret: str | None
+    address: str | None
+    secret: str | None
 
     def __repr__(self) -> str:
         return f"Due(delivery_id={self.delivery_id})"
@@ -255,9 +255,13 @@ class Deliveries:
         await _note(connection, StepRow(due.alert_id, now, StepKind.DELIVERY_FAILED, facts=facts))
         if attempt.disables:
             await connection.execute(
-                update(staff)
-                .where(staff.c.staff_id == due.staff_id, staff.c.webhook_url == due.webhook_url)
-                .values(webhook_disabled_at=now)
+                update(contact)
+                .where(
+                    contact.c.staff_id == due.staff_id,
+                    contact.c.channel == due.channel,
+                    contact.c.address == due.address,
+                )
+                .values(disabled_at=now)
             )
         if due.reason is SendReason.WITHDRAWN or await self._somebody_hears(connection, due):
             return Aftermath()
@@ -319,7 +323,7 @@ async def _note(connection: AsyncConnection, step: StepRow) -> None:
 
 def _due(row: Row[Any]) -> Due:
     values = dict(row._mapping)
-    message = Message(values.pop("subject"), values.pop("text"), values.pop("body"))
+    message = Message(values.pop("subject"), values.pop("text"), values.pop("body"), values.pop("brief"))
     values |= {
         "channel": ChannelName(row.channel),
         "reason": SendReason(row.reason),
