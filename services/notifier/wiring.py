@@ -12,9 +12,12 @@ from prometheus_client import CollectorRegistry
 from services.notifier.act_on_alert import ActOnAlert
 from services.notifier.app import create_app
 from services.notifier.auth import ApiCallers
+from services.notifier.channels.aliyun_sms import AliyunSms
 from services.notifier.channels.ports import Channel
+from services.notifier.channels.robots import DingtalkRobot, FeishuRobot, WecomRobot
 from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.channels.webhook import WebhookChannel
+from services.notifier.channels.wecom_app import WecomApp
 from services.notifier.console.auth import Logins, Passwords
 from services.notifier.console.pages import STATIC, Pages
 from services.notifier.console.queries import ConsoleQueries
@@ -157,7 +160,8 @@ class Web:
 
 async def open_channels(stack: AsyncExitStack, settings: NotifierSettings, clock: Clock) -> list[Channel]:
     """Open every channel; the stack closes them."""
-    channels: list[Channel] = [SmtpChannel(settings, clock), WebhookChannel(settings, clock)]
+    kinds = (SmtpChannel, WebhookChannel, WecomRobot, WecomApp, DingtalkRobot, FeishuRobot, AliyunSms)
+    channels: list[Channel] = [kind(settings, clock) for kind in kinds]
     for channel in channels:
         stack.push_async_callback(channel.close)
     return channels
