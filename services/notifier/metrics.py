@@ -29,4 +29,5 @@ class NotifierMetrics:
         )
         self.delivery_seconds = metrics.seconds("delivery_seconds", "Time from a grade's decision to its receipt")
         self.pending = metrics.gauge("pending_deliveries", "Deliveries that are not done yet")
+        self.fallbacks = metrics.counter("fallbacks_total", "Times a person's next channel was used besides or instead")
         self.logins = metrics.counter("logins_total", "Console logins", outcome=("accepted", "refused", "limited"))

@@ -88,6 +88,9 @@ class NotifierSettings(HttpSettings):
     poll_seconds: Annotated[
         float, Field(gt=0, le=60, description="how often due deliveries are looked for when nothing wakes the worker")
     ] = 0.2
+    probe_seconds: Annotated[
+        float, Field(gt=0, le=600, description="how often a receiver is tried that was out five times in a row")
+    ] = 15.0
     session_hours: Annotated[float, Field(gt=0, le=8, description="longest life of a login")] = 8.0
     session_idle_minutes: Annotated[float, Field(gt=0, le=480, description="a login unused for so long has ended")] = (
         15.0

@@ -24,6 +24,7 @@ from services.notifier.console.queries import ConsoleQueries
 from services.notifier.console.routes import Console
 from services.notifier.deliver import Deliver, ShowPending
 from services.notifier.metrics import NotifierMetrics
+from services.notifier.pass_on import PassOn
 from services.notifier.raise_alert import RaiseAlert
 from services.notifier.reconcile import Reconcile, ReconcileMetrics
 from services.notifier.routes import api_routes
@@ -88,15 +89,16 @@ async def notifier(
             )
         )
         stores = Stores.on(engine)
-        lanes = [
-            Deliver(channel, stores.deliveries, clock, notifier_metrics, settings, name)
-            for channel in await open_channels(stack, settings, clock)
-        ]
+        lanes: list[Deliver] = []
 
         def wake_all() -> None:
             for lane in lanes:
                 lane.wake()
 
+        for channel in await open_channels(stack, settings, clock):
+            lanes.append(
+                Deliver(channel, stores.deliveries, clock, notifier_metrics, settings, name, on_deliveries=wake_all)
+            )
         handler = RaiseAlert(
             AlertStore(engine, Positions(engine, CONSUMER_GROUP, name)),
             policies,
@@ -123,6 +125,7 @@ async def notifier(
             Reconciling(engine), clock, ReconcileMetrics(metrics), every_seconds=settings.reconcile_seconds
         )
         tasks |= {"consume": loop.run, "progress": progress.run, "reconcile": reconcile.run}
+        tasks["pass_on"] = PassOn(stores.fallbacks, clock, notifier_metrics, wake_all).run
         tasks |= {"keys": keys.run, "pending": pending.run, "clock": database_clock.run}
         yield Notifier(app, tasks)
 
