@@ -18,8 +18,9 @@ from services.notifier.core.channel_order import ONE_IS_ENOUGH
 from services.notifier.core.retries import Attempt, Verdict, is_given_up, judge, still_wanted
 from services.notifier.metrics import OUTCOME_OF_STATUS, NotifierMetrics
 from services.notifier.settings import NotifierSettings
-from services.notifier.store.deliveries import NOT_TRIED, Aftermath, Deliveries, Taken
-from services.notifier.store.due import Due
+from services.notifier.siren import Siren
+from services.notifier.store.deliveries import NOT_TRIED, Deliveries
+from services.notifier.store.due import Aftermath, Due, Taken
 from services.notifier.targets import Targets
 from shared.alerts import ChannelName, DeliveryStatus
 from shared.clock import Clock
@@ -50,6 +51,7 @@ class Deliver:
         *,
         spread: Callable[[], float] = random.random,
         on_deliveries: Callable[[], None] | None = None,
+        siren: Siren | None = None,
     ) -> None:
         self._channel = channel
         self._deliveries = deliveries
@@ -69,6 +71,7 @@ class Deliver:
         self._wake = asyncio.Event()
         # Duty officers and next channels may be told by another lane than this one.
         self._on_deliveries = on_deliveries or self.wake
+        self._siren = siren or Siren(None, clock, metrics)
         self._running: dict[asyncio.Task[None], Due] = {}
 
     @property
@@ -171,6 +174,9 @@ class Deliver:
                 verdict = self._judge(due, attempt, wanted, now)
         finally:
             came_back = self._targets.give_back(due.target, code, self._clock.now())
+            self._metrics.broken.labels(self.name).set(self._targets.broken())
+        if code != NOT_TRIED:
+            self._siren.ended(self.name, attempt)
         if verdict.status is DeliveryStatus.SENT:
             taken = Taken(due.delivery_id, now, attempt.receipt or "", attempt.code)
             aftermath = Aftermath() if await self._sent.store(taken) else None
@@ -178,6 +184,8 @@ class Deliver:
             aftermath = await self._conclude(due, attempt, verdict, now)
         if aftermath is not None:
             self._report(due, attempt, verdict, aftermath, now)
+            if aftermath.unreachable:
+                await self._siren.unreachable([(due.alert_id, due.division)])
         if came_back:
             await self._hurry(due.target, now)
 

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from services.notifier.draft_alerts import Drafts, Surroundings
 from services.notifier.metrics import NotifierMetrics
+from services.notifier.siren import Siren
 from services.notifier.store.alerts import AlertStore, AlertTransaction
 from services.notifier.store.rows import QuarantineRow
 from shared.bus.ports import Claim, PartitionBatch, Record, TopicPartition
@@ -32,6 +33,7 @@ class RaiseAlert:
         *,
         public_url: str,
         on_deliveries: Callable[[], None],
+        siren: Siren | None = None,
     ) -> None:
         self._store = store
         self._policies = policies
@@ -39,6 +41,7 @@ class RaiseAlert:
         self._metrics = metrics
         self._public_url = public_url
         self._on_deliveries = on_deliveries
+        self._siren = siren or Siren(None, clock, metrics)
 
     async def claim(self, partition: TopicPartition) -> Claim:
         """Become the partition's owner. Raises TemporaryFailure."""
@@ -57,6 +60,7 @@ class RaiseAlert:
         self._report(drafts, refused)
         if drafts.deliveries:
             self._on_deliveries()
+        await self._siren.unreachable([(row.alert_id, row.division) for row in drafts.unreachable])
 
     async def caught_up(self, partition: TopicPartition, claim: Claim) -> bool:
         """Nothing is done while nothing is left to read."""

@@ -4,7 +4,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from shared.http.protocol_limits import HttpSettings
@@ -91,6 +91,12 @@ class NotifierSettings(HttpSettings):
     probe_seconds: Annotated[
         float, Field(gt=0, le=600, description="how often a receiver is tried that was out five times in a row")
     ] = 15.0
+    siren_file: Annotated[
+        Path | None,
+        Field(
+            description="file for calls for help: a JSON line when nobody can be told of an alert, or by any channel"
+        ),
+    ] = None
     session_hours: Annotated[float, Field(gt=0, le=8, description="longest life of a login")] = 8.0
     session_idle_minutes: Annotated[float, Field(gt=0, le=480, description="a login unused for so long has ended")] = (
         15.0
@@ -105,6 +111,13 @@ class NotifierSettings(HttpSettings):
     def is_https(self) -> bool:
         """Whether staff reach the console over TLS."""
         return self.public_url.startswith("https://")
+
+    @field_validator("siren_file")
+    @classmethod
+    def _has_a_folder(cls, file: Path | None) -> Path | None:
+        if file is not None and not file.parent.is_dir():
+            raise ValueError("the folder of SHOUWANG_NOTIFIER_SIREN_FILE does not exist; make it first")
+        return file
 
     @model_validator(mode="after")
     def _is_safe(self) -> Self:

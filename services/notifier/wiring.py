@@ -29,6 +29,7 @@ from services.notifier.raise_alert import RaiseAlert
 from services.notifier.reconcile import Reconcile, ReconcileMetrics
 from services.notifier.routes import api_routes
 from services.notifier.settings import NotifierSettings
+from services.notifier.siren import Siren
 from services.notifier.store.alerts import AlertStore
 from services.notifier.store.reconciling import Reconciling
 from services.notifier.store.stores import Stores
@@ -89,6 +90,7 @@ async def notifier(
             )
         )
         stores = Stores.on(engine)
+        siren = Siren(settings.siren_file, clock, notifier_metrics)
         lanes: list[Deliver] = []
 
         def wake_all() -> None:
@@ -97,7 +99,16 @@ async def notifier(
 
         for channel in await open_channels(stack, settings, clock):
             lanes.append(
-                Deliver(channel, stores.deliveries, clock, notifier_metrics, settings, name, on_deliveries=wake_all)
+                Deliver(
+                    channel,
+                    stores.deliveries,
+                    clock,
+                    notifier_metrics,
+                    settings,
+                    name,
+                    on_deliveries=wake_all,
+                    siren=siren,
+                )
             )
         handler = RaiseAlert(
             AlertStore(engine, Positions(engine, CONSUMER_GROUP, name)),
@@ -106,6 +117,7 @@ async def notifier(
             notifier_metrics,
             public_url=settings.public_url,
             on_deliveries=wake_all,
+            siren=siren,
         )
         loop = ConsumerLoop(consumer, handler, LoopMetrics(metrics))
         keys = KeyCache(AccessKeys(engine), clock)
@@ -125,6 +137,7 @@ async def notifier(
             Reconciling(engine), clock, ReconcileMetrics(metrics), every_seconds=settings.reconcile_seconds
         )
         tasks |= {"consume": loop.run, "progress": progress.run, "reconcile": reconcile.run}
+        tasks["siren"] = siren.run
         tasks["pass_on"] = PassOn(stores.fallbacks, clock, notifier_metrics, wake_all).run
         tasks |= {"keys": keys.run, "pending": pending.run, "clock": database_clock.run}
         yield Notifier(app, tasks)

@@ -16,6 +16,7 @@ from services.notifier.deliver import Deliver
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.raise_alert import RaiseAlert
 from services.notifier.settings import NotifierSettings
+from services.notifier.siren import Siren
 from services.notifier.store.alerts import AlertStore
 from services.notifier.store.deliveries import Deliveries
 from services.notifier.store.directory import Directory
@@ -134,6 +135,7 @@ class Parts:
     def __post_init__(self) -> None:
         self.registry = CollectorRegistry()
         self.metrics = NotifierMetrics(ServiceMetrics("notifier", self.registry))
+        self.siren = Siren(self.settings.siren_file, self.clock, self.metrics)
         self.policies = load_policies(self.settings.policies)
         self.deliveries = Deliveries(self.engine)
         self.directory = Directory(self.engine)
@@ -153,6 +155,7 @@ class Parts:
             self.metrics,
             public_url=self.settings.public_url,
             on_deliveries=woken,
+            siren=self.siren,
         )
 
     async def people(self, *people: StaffRow) -> None:
@@ -178,7 +181,16 @@ class Parts:
         return alert
 
     def lane(self, channel: Channel, worker: str = "worker-1") -> Deliver:
-        return Deliver(channel, self.deliveries, self.clock, self.metrics, self.settings, worker, spread=lambda: 0.0)
+        return Deliver(
+            channel,
+            self.deliveries,
+            self.clock,
+            self.metrics,
+            self.settings,
+            worker,
+            spread=lambda: 0.0,
+            siren=self.siren,
+        )
 
     def metric(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(f"shouwang_notifier_{name}", labels) or 0.0

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from services.notifier.core.retries import SENT, Attempt
+from shared.alerts import ChannelName
 
 _LONGEST_CODE = 60
 
@@ -47,6 +48,14 @@ class VendorCodes:
                 return Attempt(full, retry_after_seconds=self.pause_seconds, pauses_target=True)
             case None:
                 return Attempt(full)
+
+
+def fix_of(channel: ChannelName, code: str) -> str | None:
+    """Return what to mend after an attempt's code, naming field or setting; None where nobody here knows."""
+    plain = _FIXES.get(code)
+    if plain is None and (codes := _CODES.get(channel)) is not None:
+        return codes.fixes.get(code.removeprefix(f"{codes.name}_"))
+    return plain.format(field=_FIELDS[channel], settings=_SETTINGS[channel]) if plain else None
 
 
 def _meanings(*, never: str = "", gone: str = "", too_fast: str = "") -> dict[str, Meaning]:
@@ -135,3 +144,49 @@ ALIYUN_SMS = VendorCodes(
         "isv.BUSINESS_LIMIT_CONTROL": "too many messages to this number; wait",
     },
 )
+
+_CODES: Mapping[ChannelName, VendorCodes] = {
+    ChannelName.WECOM_ROBOT: WECOM_ROBOT,
+    ChannelName.WECOM_APP: WECOM_APP,
+    ChannelName.DINGTALK: DINGTALK,
+    ChannelName.FEISHU: FEISHU,
+    ChannelName.ALIYUN_SMS: ALIYUN_SMS,
+}
+_FIELDS: Mapping[ChannelName, str] = {
+    ChannelName.SMTP: "email",
+    ChannelName.WEBHOOK: "webhook_url",
+    ChannelName.WECOM_ROBOT: "wecom_robot_url",
+    ChannelName.WECOM_APP: "wecom_user",
+    ChannelName.DINGTALK: "dingtalk_robot_url",
+    ChannelName.FEISHU: "feishu_robot_url",
+    ChannelName.ALIYUN_SMS: "phone",
+}
+_SETTINGS: Mapping[ChannelName, str] = {
+    ChannelName.SMTP: "SHOUWANG_NOTIFIER_SMTP_HOST and _SMTP_PORT",
+    ChannelName.WEBHOOK: "webhook_url",
+    ChannelName.WECOM_ROBOT: "SHOUWANG_NOTIFIER_WECOM_URL",
+    ChannelName.WECOM_APP: "SHOUWANG_NOTIFIER_WECOM_URL, _WECOM_CORP_ID, _WECOM_AGENT_ID and _WECOM_SECRET",
+    ChannelName.DINGTALK: "SHOUWANG_NOTIFIER_DINGTALK_URL",
+    ChannelName.FEISHU: "SHOUWANG_NOTIFIER_FEISHU_URL",
+    ChannelName.ALIYUN_SMS: "SHOUWANG_NOTIFIER_SMS_URL, _SMS_ACCESS_KEY_ID, _SMS_ACCESS_KEY_SECRET, _SMS_SIGN_NAME and"
+    " _SMS_TEMPLATE_CODE",
+}
+_FIXES: Mapping[str, str] = {
+    "not_set_up": "set {settings}",
+    "timeout": "nothing answers in time; see to {settings} and to the way there",
+    "connection_refused": "nothing listens there; see to {settings} and to the way there",
+    "disconnected": "nothing answers properly there; see to {settings} and to the way there",
+    "no_such_host": "{field}: no such host",
+    "tls": "the certificate there is not trusted; see to {settings}, and to the file of certificates to trust",
+    "bad_reply": "what answers there is something else; see to {settings}",
+    "private_address": "{field}: leads inside the house; give a public address",
+    "unusable_address": "{field}: give an https:// address",
+    "http_401": "webhook_secret: the receiver does not accept it; agree on one anew",
+    "http_403": "webhook_secret: the receiver does not accept it; agree on one anew",
+    "http_404": "{field}: no such place on that host",
+    "http_410": "{field}: the receiver is gone; give another",
+    "not_offered": "the relay offers no STARTTLS or no login; see to SHOUWANG_NOTIFIER_SMTP_STARTTLS and _SMTP_USER",
+    "smtp_535": "SHOUWANG_NOTIFIER_SMTP_USER and _SMTP_PASSWORD: the relay does not accept them",
+    "smtp_550": "email: the relay knows no such mailbox",
+    "smtp_553": "email: the relay takes no such mailbox",
+}

@@ -1,7 +1,7 @@
 """Deliveries that are due: leased by one worker at a time, concluded in a transaction of their own."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from services.notifier.core.retries import OUTAGE_PATTERN, Attempt, Verdict
 from services.notifier.core.routing import ancestors, duty_officers, known_division
 from services.notifier.store.budgets import Room, one_at_a_time, pause, within_budget
 from services.notifier.store.directory import read_register
-from services.notifier.store.due import CLAIM_LIMITED, CLAIM_UNLIMITED, Due, due_of
+from services.notifier.store.due import CLAIM_LIMITED, CLAIM_UNLIMITED, Aftermath, Due, Taken, due_of
 from services.notifier.store.fallbacks import Unserved, pass_on
 from services.notifier.store.rows import DeliveryRow, StepRow
 from shared.alerts import ChannelName, DeliveryStatus, SendReason, StepKind
@@ -46,29 +46,6 @@ _HURRY = text(
       AND next_attempt_at > CAST(:now AS timestamptz) + interval '3 seconds' AND detail ~ :outage
     """
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A message that its channel has taken."""
-
-    delivery_id: int
-    at: datetime
-    receipt: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Aftermath:
-    """What a failure for good led to.
-
-    passed_on: 1 if the person's next channel is used instead. rerouted: duty officers who are told instead.
-    unreachable: nobody is left.
-    """
-
-    passed_on: int = 0
-    rerouted: int = 0
-    unreachable: bool = False
 
 
 class Deliveries:

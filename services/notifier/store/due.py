@@ -1,4 +1,4 @@
-"""What a worker leases: the statement that claims due deliveries, and one of them with all that sending it takes."""
+"""What a worker leases, with all that sending it takes, and what it may lead to."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -69,6 +69,29 @@ class Due:
 
     def __repr__(self) -> str:
         return f"Due(delivery_id={self.delivery_id})"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A message that its channel has taken."""
+
+    delivery_id: int
+    at: datetime
+    receipt: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    """What a failure for good led to.
+
+    passed_on: 1 if the person's next channel is used instead. rerouted: duty officers who are told instead.
+    unreachable: nobody is left.
+    """
+
+    passed_on: int = 0
+    rerouted: int = 0
+    unreachable: bool = False
 
 
 def due_of(row: Row[Any]) -> Due:
