@@ -41,6 +41,11 @@ class ChannelName(StrEnum):
 
     SMTP = "smtp"
     WEBHOOK = "webhook"
+    WECOM_ROBOT = "wecom_robot"
+    WECOM_APP = "wecom_app"
+    DINGTALK = "dingtalk"
+    FEISHU = "feishu"
+    ALIYUN_SMS = "aliyun_sms"
 
 
 class SendReason(StrEnum):

@@ -12,6 +12,7 @@ from datetime import timedelta
 from services.notifier.core.climbing import Effect
 from services.notifier.draft_firing import Fired, draft_firing
 from services.notifier.metrics import NotifierMetrics
+from services.notifier.siren import Siren
 from services.notifier.store.climbing import Climbing, DueAlert
 from services.notifier.telling import Surroundings
 from shared.clock import Clock
@@ -39,6 +40,7 @@ class Climb:
         *,
         public_url: str,
         on_deliveries: Callable[[], None],
+        siren: Siren | None = None,
     ) -> None:
         self._store = store
         self._policies = policies
@@ -46,6 +48,7 @@ class Climb:
         self._metrics = metrics
         self._public_url = public_url
         self._on_deliveries = on_deliveries
+        self._siren = siren or Siren(None, clock, metrics)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look for due alerts until stopped."""
@@ -81,6 +84,7 @@ class Climb:
                 [delivery for one in fired for delivery in one.deliveries],
             )
         self._report(fired)
+        await self._siren.unreachable([(one.row.alert_id, one.row.division) for one in fired if one.unreachable])
         return sum(one.effect is not Effect.NOTHING for one in fired)
 
     def _fire(self, due: DueAlert, surroundings: Surroundings) -> Fired:

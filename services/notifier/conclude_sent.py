@@ -7,7 +7,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.notifier.store.deliveries import Deliveries, Taken
+from services.notifier.store.deliveries import Deliveries
+from services.notifier.store.due import Taken
 from shared.errors import TemporaryFailure
 from shared.logs import get_logger
 

@@ -9,16 +9,19 @@ import asyncio
 import contextlib
 import itertools
 import random
-from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from services.notifier.channels.ports import Address, Channel
 from services.notifier.conclude_sent import PAUSES_BEFORE_OUTCOME_IS_LOST_SECONDS, ConcludeSent
-from services.notifier.core.retries import SENT, Attempt, Verdict, is_given_up, is_outage, judge, still_wanted
+from services.notifier.core.channel_order import ONE_IS_ENOUGH
+from services.notifier.core.retries import Attempt, Verdict, is_given_up, judge, still_wanted
 from services.notifier.metrics import OUTCOME_OF_STATUS, NotifierMetrics
 from services.notifier.settings import NotifierSettings
-from services.notifier.store.deliveries import NOT_TRIED, Aftermath, Deliveries, Due, Taken
+from services.notifier.siren import Siren
+from services.notifier.store.deliveries import NOT_TRIED, Deliveries
+from services.notifier.store.due import Aftermath, Due, Taken
+from services.notifier.targets import Targets
 from shared.alerts import ChannelName, DeliveryStatus
 from shared.clock import Clock
 from shared.errors import TemporaryFailure
@@ -30,48 +33,8 @@ log = get_logger(__name__)
 PAUSE_WITHOUT_DATABASE_SECONDS = 1.0
 DRAIN_SECONDS = 8.0
 SHOW_PENDING_SECONDS = 5.0
-# After one of these a host gets one message at a time until it takes one.
-SIGNS_OF_TROUBLE = frozenset({"timeout", "connection_refused", "no_such_host", "disconnected", "bad_reply", "tls"})
-
-
-class Targets:
-    """How many sends are under way to each target, and how many may be."""
-
-    def __init__(self, share: int) -> None:
-        self._share = share
-        self._under_way: Counter[str] = Counter()
-        self._troubled: set[str] = set()
-        self._out: set[str] = set()
-
-    def take(self, target: str) -> bool:
-        """Begin a send, unless the target has its share."""
-        if self._under_way[target] >= self._limit(target):
-            return False
-        self._under_way[target] += 1
-        return True
-
-    def give_back(self, target: str, attempt_code: str) -> bool:
-        """End a send and remember how the target fares; True when it has just come back from an outage."""
-        self._under_way[target] -= 1
-        if not self._under_way[target]:
-            del self._under_way[target]
-        if attempt_code in SIGNS_OF_TROUBLE:
-            self._troubled.add(target)
-        else:
-            self._troubled.discard(target)
-        came_back = attempt_code == SENT and target in self._out
-        if is_outage(attempt_code):
-            self._out.add(target)
-        elif came_back:
-            self._out.remove(target)
-        return came_back
-
-    def busy(self) -> list[str]:
-        """Return the targets that have their share."""
-        return [target for target, count in self._under_way.items() if count >= self._limit(target)]
-
-    def _limit(self, target: str) -> int:
-        return 1 if target in self._troubled else self._share
+# Lanes that have little to do and limits of their own look less often.
+QUIET_POLL_SECONDS = 1.0
 
 
 class Deliver:
@@ -87,6 +50,8 @@ class Deliver:
         worker: str,
         *,
         spread: Callable[[], float] = random.random,
+        on_deliveries: Callable[[], None] | None = None,
+        siren: Siren | None = None,
     ) -> None:
         self._channel = channel
         self._deliveries = deliveries
@@ -99,8 +64,14 @@ class Deliver:
         self._spread = spread
         parallel = settings.delivery_parallel
         # All mail goes through one relay; a webhook's host is one of many.
-        self._targets = Targets(parallel if channel.name is ChannelName.SMTP else max(1, parallel // 4))
+        share = parallel if channel.name is ChannelName.SMTP else max(1, parallel // 4)
+        self._targets = Targets(share, settings.probe_seconds)
+        quiet = channel.name in ONE_IS_ENOUGH
+        self._poll_seconds = max(settings.poll_seconds, QUIET_POLL_SECONDS if quiet else 0.0)
         self._wake = asyncio.Event()
+        # Duty officers and next channels may be told by another lane than this one.
+        self._on_deliveries = on_deliveries or self.wake
+        self._siren = siren or Siren(None, clock, metrics)
         self._running: dict[asyncio.Task[None], Due] = {}
 
     @property
@@ -121,7 +92,7 @@ class Deliver:
                     self._wake.clear()
                     if not await self.start_due():
                         with contextlib.suppress(TimeoutError):
-                            await asyncio.wait_for(self._wake.wait(), self._settings.poll_seconds)
+                            await asyncio.wait_for(self._wake.wait(), self._poll_seconds)
             finally:
                 await self.finish(DRAIN_SECONDS)
                 renewing.cancel()
@@ -160,18 +131,21 @@ class Deliver:
                 log.warning("leases were not renewed", reason=str(failure))
 
     async def _claim(self, most: int) -> Sequence[Due]:
+        now = self._clock.now()
         return await self._deliveries.claim(
             self._channel.name,
             # A name of its own for each claim: a lease of ours that expired must not be taken for the present one.
             f"{self._worker}/{next(self._claims)}",
-            now=self._clock.now(),
+            now=now,
             lease=timedelta(seconds=self._settings.lease_seconds),
             most=most,
-            busy=self._targets.busy(),
+            busy=self._targets.busy(now),
+            room=lambda target: self._targets.room(target, now),
         )
 
     async def _start(self, dues: Sequence[Due]) -> int:
-        taken = [due for due in dues if self._targets.take(due.target)]
+        now = self._clock.now()
+        taken = [due for due in dues if self._targets.take(due.target, now)]
         for due in taken:
             task = asyncio.create_task(self._deliver(due), name=f"deliver {due.delivery_id}")
             self._running[task] = due
@@ -199,7 +173,10 @@ class Deliver:
                 code, now = attempt.code, self._clock.now()
                 verdict = self._judge(due, attempt, wanted, now)
         finally:
-            came_back = self._targets.give_back(due.target, code)
+            came_back = self._targets.give_back(due.target, code, self._clock.now())
+            self._metrics.broken.labels(self.name).set(self._targets.broken())
+        if code != NOT_TRIED:
+            self._siren.ended(self.name, attempt)
         if verdict.status is DeliveryStatus.SENT:
             taken = Taken(due.delivery_id, now, attempt.receipt or "", attempt.code)
             aftermath = Aftermath() if await self._sent.store(taken) else None
@@ -207,6 +184,8 @@ class Deliver:
             aftermath = await self._conclude(due, attempt, verdict, now)
         if aftermath is not None:
             self._report(due, attempt, verdict, aftermath, now)
+            if aftermath.unreachable:
+                await self._siren.unreachable([(due.alert_id, due.division)])
         if came_back:
             await self._hurry(due.target, now)
 
@@ -221,7 +200,7 @@ class Deliver:
         log.info("a receiver is back", channel=self._channel.name, hurried=hurried)
 
     async def _attempt(self, due: Due) -> Attempt:
-        address = Address(due.staff_id, due.email, due.webhook_url, due.webhook_secret)
+        address = Address(due.staff_id, due.address, due.secret)
         try:
             return await self._channel.send(address, due.message, due.message_id)
         except Exception as error:
@@ -265,9 +244,12 @@ class Deliver:
             log.info("delivered", **facts)
         else:
             log.warning("not delivered", status=verdict.status, attempts=due.attempts + 1, **facts)
+        if aftermath.passed_on:
+            self._metrics.fallbacks.inc()
+            self._on_deliveries()
         if aftermath.rerouted:
             log.warning("duty officers are told instead", alert_id=due.alert_id, people=aftermath.rerouted)
-            self._wake.set()
+            self._on_deliveries()
         if aftermath.unreachable:
             self._metrics.unreachable.inc()
             log.error("nobody is left to tell of an alert", alert_id=due.alert_id, division=due.division)

@@ -7,20 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from services.notifier.channels.webhook import check_secret, check_url
 from services.notifier.core.message import plain
 from services.notifier.core.routing import LEVEL_OF_ROLE, at_level
+from services.notifier.import_contacts import CONTACT_FIELDS, read_contacts
 from services.notifier.store.rows import StaffRow
 from shared.policy import Role
 
 DIVISION_FIELDS = ("code", "name")
-STAFF_FIELDS = ("staff_id", "name", "role", "division", "email", "webhook_url", "webhook_secret")
-OPTIONAL_STAFF_FIELDS = ("active",)
+STAFF_FIELDS = ("staff_id", "name", "role", "division")
+OPTIONAL_STAFF_FIELDS = (*CONTACT_FIELDS, "active")
 ROLES = get_args(Role)
 LONGEST_NAME = 60
 _CODE = re.compile(r"[0-9]{12}")
 _STAFF_ID = re.compile(r"[A-Za-z0-9_.-]{1,40}")
-_EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 _YES = frozenset({"", "1", "yes", "true", "y", "是"})
 _NO = frozenset({"0", "no", "false", "n", "否"})
 _LEVEL_NAMES = {12: "village", 9: "township", 6: "county"}
@@ -101,7 +100,7 @@ def read_staff(path: Path, known_divisions: Collection[str], *, allow_plain: boo
 
 def _person(row: _Row, known_divisions: Collection[str], allow_plain: bool) -> StaffRow:
     _check_post(row, known_divisions)
-    _check_channels(row, allow_plain)
+    contacts = read_contacts(row, allow_plain=allow_plain)
     active = row.text("active").lower()
     row.check("active", active in _YES | _NO, "give yes or no, or leave it empty (yes)")
     row.check("name", _is_name(row.text("name")), f"give a name of 1 to {LONGEST_NAME} printable characters")
@@ -111,12 +110,9 @@ def _person(row: _Row, known_divisions: Collection[str], allow_plain: bool) -> S
         name=row.text("name"),
         role=role,
         division=row.text("division"),
-        email=row.text("email") or None,
-        webhook_url=row.text("webhook_url") or None,
-        webhook_secret=row.text("webhook_secret") or None,
-        webhook_disabled_at=None,
         password_hash=None,
         active=active in _YES,
+        contacts=contacts,
     )
 
 
@@ -138,19 +134,6 @@ def _is_at_level(division: str, digits: int) -> bool:
     below = at_level(division, digits) != division
     above = digits > 6 and at_level(division, {12: 9, 9: 6}[digits]) == division
     return not below and not above
-
-
-def _check_channels(row: _Row, allow_plain: bool) -> None:
-    email, url, secret = row.text("email"), row.text("webhook_url"), row.text("webhook_secret")
-    row.check("email", bool(email or url), "give an email or a webhook_url: without one this person cannot be told")
-    if email:
-        row.check("email", bool(_EMAIL.fullmatch(email)), "give an address such as name@example.org")
-    if url:
-        row.check_by("webhook_url", lambda: check_url(url, allow_plain=allow_plain))
-        row.check("webhook_secret", bool(secret), "give the receiver's signing secret (whsec_... in base64)")
-    if secret:
-        row.check("webhook_url", bool(url), "a webhook_secret needs a webhook_url")
-        row.check_by("webhook_secret", lambda: check_secret(secret))
 
 
 def _rows(path: Path, required: tuple[str, ...], optional: tuple[str, ...], faults: list[RowFault]) -> Iterator[_Row]:

@@ -76,7 +76,9 @@ def import_divisions(file: CsvFile) -> None:
 def import_staff(file: CsvFile) -> None:
     """Add or change people from a CSV file.
 
-    Columns: staff_id, name, role, division, email, webhook_url, webhook_secret, and if wanted active (yes or no).
+    Columns: staff_id, name, role, division; at least one of email, webhook_url (with webhook_secret), wecom_user,
+    wecom_robot_url, dingtalk_robot_url (with dingtalk_secret), feishu_robot_url (with feishu_secret), phone; if wanted
+    channel_order (such as "aliyun_sms dingtalk") and active (yes or no).
     """
     allow_plain = load_settings(CommandSettings).webhook_allow_private
     known = _with_directory(lambda directory: directory.known_divisions())

@@ -4,7 +4,7 @@ from typing import get_args
 
 from services.notifier.core.alerting import Why
 from services.notifier.core.climbing import Effect
-from shared.alerts import DeliveryStatus
+from shared.alerts import ChannelName, DeliveryStatus
 from shared.grades import RiskGrade
 from shared.metrics import ServiceMetrics
 from shared.policy import Role
@@ -17,6 +17,8 @@ OUTCOME_OF_STATUS = {
     DeliveryStatus.SUPPRESSED: "suppressed",
 }
 QUARANTINE_REASONS = ("EMPTY_RECORD", "NOT_A_GRADE_CHANGE", "WRONG_KEY")
+
+SIREN_CALLS = ("unreachable_alert", "no_channel_works")
 
 
 class NotifierMetrics:
@@ -36,4 +38,10 @@ class NotifierMetrics:
         )
         self.delivery_seconds = metrics.seconds("delivery_seconds", "Time from a grade's decision to its receipt")
         self.pending = metrics.gauge("pending_deliveries", "Deliveries that are not done yet")
+        self.fallbacks = metrics.counter("fallbacks_total", "Times a person's next channel was used besides or instead")
+        self.broken = metrics.gauge(
+            "broken_targets", "Receivers that were out five times in a row", channel=ChannelName
+        )
+        self.siren = metrics.counter("siren_total", "Calls for help written to the siren's file", call=SIREN_CALLS)
+        self.siren_unwritten = metrics.counter("siren_unwritten_total", "Calls that the siren's file did not take")
         self.logins = metrics.counter("logins_total", "Console logins", outcome=("accepted", "refused", "limited"))

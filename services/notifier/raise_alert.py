@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from services.notifier.draft_alerts import Drafts
 from services.notifier.metrics import NotifierMetrics
+from services.notifier.siren import Siren
 from services.notifier.store.alerts import AlertStore, AlertTransaction
 from services.notifier.store.rows import QuarantineRow
 from services.notifier.telling import Surroundings
@@ -33,6 +34,7 @@ class RaiseAlert:
         *,
         public_url: str,
         on_deliveries: Callable[[], None],
+        siren: Siren | None = None,
     ) -> None:
         self._store = store
         self._policies = policies
@@ -40,6 +42,7 @@ class RaiseAlert:
         self._metrics = metrics
         self._public_url = public_url
         self._on_deliveries = on_deliveries
+        self._siren = siren or Siren(None, clock, metrics)
 
     async def claim(self, partition: TopicPartition) -> Claim:
         """Become the partition's owner. Raises TemporaryFailure."""
@@ -59,6 +62,7 @@ class RaiseAlert:
         self._report(drafts, refused)
         if drafts.deliveries:
             self._on_deliveries()
+        await self._siren.unreachable([(row.alert_id, row.division) for row in drafts.unreachable])
 
     async def caught_up(self, partition: TopicPartition, claim: Claim) -> bool:
         """Nothing is done while nothing is left to read."""

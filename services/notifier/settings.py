@@ -4,12 +4,13 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from shared.http.protocol_limits import HttpSettings
 
 IMPLICIT_TLS_PORT = 465
+_BASE_URL = r"^https?://[^\s/?#@]+$"
 
 
 class NotifierSettings(HttpSettings):
@@ -50,6 +51,30 @@ class NotifierSettings(HttpSettings):
         bool,
         Field(description="1: webhooks may go to loopback and private addresses, and without TLS; never in production"),
     ] = False
+    wecom_url: Annotated[str, Field(pattern=_BASE_URL, description="where robots and applications of WeCom are")] = (
+        "https://qyapi.weixin.qq.com"
+    )
+    wecom_corp_id: Annotated[str | None, Field(description="id of the enterprise at WeCom, for its application")] = None
+    wecom_agent_id: Annotated[int | None, Field(ge=1, description="id (AgentId) of the application")] = None
+    wecom_secret: Annotated[SecretStr | None, Field(description="secret of the application")] = None
+    dingtalk_url: Annotated[str, Field(pattern=_BASE_URL, description="where robots of DingTalk are")] = (
+        "https://oapi.dingtalk.com"
+    )
+    feishu_url: Annotated[
+        str, Field(pattern=_BASE_URL, description="where robots of Feishu are; https://open.larksuite.com for Lark")
+    ] = "https://open.feishu.cn"
+    sms_url: Annotated[str, Field(pattern=_BASE_URL, description="where Aliyun's text message service is")] = (
+        "https://dysmsapi.aliyuncs.com"
+    )
+    sms_access_key_id: Annotated[str | None, Field(description="Aliyun access key that may send text messages")] = None
+    sms_access_key_secret: Annotated[SecretStr | None, Field(description="its secret")] = None
+    sms_sign_name: Annotated[str | None, Field(description="approved signature of the text messages")] = None
+    sms_template_code: Annotated[
+        str | None, Field(description="approved template with the variables title, place, deadline and id")
+    ] = None
+    vendor_ca_file: Annotated[
+        str | None, Field(description="certificates to trust for these vendors, if not public (a proxy of your own)")
+    ] = None
     delivery_parallel: Annotated[int, Field(ge=1, le=100, description="sends at once on each channel")] = 8
     send_timeout_seconds: Annotated[float, Field(gt=0, le=60, description="total time that one attempt may take")] = (
         15.0
@@ -63,6 +88,15 @@ class NotifierSettings(HttpSettings):
     poll_seconds: Annotated[
         float, Field(gt=0, le=60, description="how often due deliveries are looked for when nothing wakes the worker")
     ] = 0.2
+    probe_seconds: Annotated[
+        float, Field(gt=0, le=600, description="how often a receiver is tried that was out five times in a row")
+    ] = 15.0
+    siren_file: Annotated[
+        Path | None,
+        Field(
+            description="file for calls for help: a JSON line when nobody can be told of an alert, or by any channel"
+        ),
+    ] = None
     session_hours: Annotated[float, Field(gt=0, le=8, description="longest life of a login")] = 8.0
     session_idle_minutes: Annotated[float, Field(gt=0, le=480, description="a login unused for so long has ended")] = (
         15.0
@@ -78,11 +112,23 @@ class NotifierSettings(HttpSettings):
         """Whether staff reach the console over TLS."""
         return self.public_url.startswith("https://")
 
+    @field_validator("siren_file")
+    @classmethod
+    def _has_a_folder(cls, file: Path | None) -> Path | None:
+        if file is not None and not file.parent.is_dir():
+            raise ValueError("the folder of SHOUWANG_NOTIFIER_SIREN_FILE does not exist; make it first")
+        return file
+
     @model_validator(mode="after")
     def _is_safe(self) -> Self:
         if self.environment == "production":
             if self.webhook_allow_private:
                 raise ValueError("SHOUWANG_NOTIFIER_WEBHOOK_ALLOW_PRIVATE is for desks and tests, not for production")
+            vendors = (self.wecom_url, self.dingtalk_url, self.feishu_url, self.sms_url)
+            if not all(url.startswith("https://") for url in vendors):
+                raise ValueError(
+                    "give the vendors' addresses (WECOM_URL, DINGTALK_URL, FEISHU_URL, SMS_URL) as https://"
+                )
             if not (self.smtp_starttls or self.smtp_implicit_tls or _is_loopback(self.smtp_host)):
                 raise ValueError("set SHOUWANG_NOTIFIER_SMTP_STARTTLS=1: mail would leave this machine in clear")
         return self

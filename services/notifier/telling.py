@@ -61,7 +61,14 @@ def message_row(
     )
     message = compose(facts)
     return MessageRow(
-        row.alert_id, row.revision, reason, message.subject, message.text, message.body, decided_at=decided_at
+        row.alert_id,
+        row.revision,
+        reason,
+        message.subject,
+        message.text,
+        message.body,
+        message.brief,
+        decided_at=decided_at,
     )
 
 

@@ -6,10 +6,14 @@ from datetime import UTC, datetime
 
 from services.notifier.channels.ports import Address, Channel
 from services.notifier.core.message import Facts, Message, compose
-from services.notifier.store.directory import Directory, channels_of
-from shared.alerts import SendReason
+from services.notifier.core.retries import Attempt
+from services.notifier.core.vendor_codes import fix_of
+from services.notifier.store.directory import Directory
+from shared.alerts import ChannelName, SendReason
 from shared.grades import RiskGrade
 from shared.policy import Look
+
+CLOSED = "closed, because its receiver was gone: give another in the staff list and import it"
 
 
 async def try_channels(
@@ -19,17 +23,27 @@ async def try_channels(
     person = await directory.find(staff_id)
     if person is None:
         return None
-    address = Address(person.staff_id, person.email, person.webhook_url, person.webhook_secret)
-    in_force = channels_of(person)
+    in_force = {one.channel: one for one in person.contacts if one.disabled_at is None}
     outcomes = []
     for channel in channels:
         if channel.name not in in_force:
-            outcomes.append((True, f"{channel.name}: not used for this person"))
+            is_closed = any(one.channel == channel.name for one in person.contacts)
+            why = CLOSED if is_closed else "not used for this person"
+            outcomes.append((not is_closed, f"{channel.name}: {why}"))
             continue
+        contact = in_force[channel.name]
+        address = Address(person.staff_id, contact.address, contact.secret)
         attempt = await channel.send(address, _message(public_url), f"msg_{uuid.uuid4().hex}")
         taken = attempt.receipt is not None
-        outcomes.append((taken, f"{channel.name}: {'sent' if taken else 'failed'} ({attempt.receipt or attempt.code})"))
-    return outcomes if in_force else [*outcomes, (False, "no channel: give this person an email or a webhook_url")]
+        outcomes.append((taken, f"{channel.name}: {_words(channel.name, attempt)}"))
+    return outcomes if in_force else [*outcomes, (False, "no channel: give this person an email or another way")]
+
+
+def _words(channel: ChannelName, attempt: Attempt) -> str:
+    if attempt.receipt is not None:
+        return f"sent ({attempt.receipt})"
+    fix = fix_of(channel, attempt.code)
+    return f"failed ({attempt.code})" + (f": {fix}" if fix else "")
 
 
 def _message(public_url: str) -> Message:

@@ -12,9 +12,12 @@ from prometheus_client import CollectorRegistry
 from services.notifier.act_on_alert import ActOnAlert
 from services.notifier.app import create_app
 from services.notifier.auth import ApiCallers
+from services.notifier.channels.aliyun_sms import AliyunSms
 from services.notifier.channels.ports import Channel
+from services.notifier.channels.robots import DingtalkRobot, FeishuRobot, WecomRobot
 from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.channels.webhook import WebhookChannel
+from services.notifier.channels.wecom_app import WecomApp
 from services.notifier.climb import Climb
 from services.notifier.console.auth import Logins, Passwords
 from services.notifier.console.pages import STATIC, Pages
@@ -22,10 +25,12 @@ from services.notifier.console.queries import ConsoleQueries
 from services.notifier.console.routes import Console
 from services.notifier.deliver import Deliver, ShowPending
 from services.notifier.metrics import NotifierMetrics
+from services.notifier.pass_on import PassOn
 from services.notifier.raise_alert import RaiseAlert
 from services.notifier.reconcile import Reconcile, ReconcileMetrics
 from services.notifier.routes import api_routes
 from services.notifier.settings import NotifierSettings
+from services.notifier.siren import Siren
 from services.notifier.store.alerts import AlertStore
 from services.notifier.store.climbing import Climbing
 from services.notifier.store.reconciling import Reconciling
@@ -87,15 +92,26 @@ async def notifier(
             )
         )
         stores = Stores.on(engine)
-        lanes = [
-            Deliver(channel, stores.deliveries, clock, notifier_metrics, settings, name)
-            for channel in await open_channels(stack, settings, clock)
-        ]
+        siren = Siren(settings.siren_file, clock, notifier_metrics)
+        lanes: list[Deliver] = []
 
         def wake_all() -> None:
             for lane in lanes:
                 lane.wake()
 
+        for channel in await open_channels(stack, settings, clock):
+            lanes.append(
+                Deliver(
+                    channel,
+                    stores.deliveries,
+                    clock,
+                    notifier_metrics,
+                    settings,
+                    name,
+                    on_deliveries=wake_all,
+                    siren=siren,
+                )
+            )
         handler = RaiseAlert(
             AlertStore(engine, Positions(engine, CONSUMER_GROUP, name)),
             policies,
@@ -103,6 +119,7 @@ async def notifier(
             notifier_metrics,
             public_url=settings.public_url,
             on_deliveries=wake_all,
+            siren=siren,
         )
         climb = Climb(
             Climbing(engine),
@@ -111,6 +128,7 @@ async def notifier(
             notifier_metrics,
             public_url=settings.public_url,
             on_deliveries=wake_all,
+            siren=siren,
         )
         loop = ConsumerLoop(consumer, handler, LoopMetrics(metrics))
         keys = KeyCache(AccessKeys(engine), clock)
@@ -130,6 +148,8 @@ async def notifier(
             Reconciling(engine), clock, ReconcileMetrics(metrics), every_seconds=settings.reconcile_seconds
         )
         tasks |= {"consume": loop.run, "progress": progress.run, "reconcile": reconcile.run, "climb": climb.run}
+        tasks["siren"] = siren.run
+        tasks["pass_on"] = PassOn(stores.fallbacks, clock, notifier_metrics, wake_all).run
         tasks |= {"keys": keys.run, "pending": pending.run, "clock": database_clock.run}
         yield Notifier(app, tasks)
 
@@ -167,7 +187,8 @@ class Web:
 
 async def open_channels(stack: AsyncExitStack, settings: NotifierSettings, clock: Clock) -> list[Channel]:
     """Open every channel; the stack closes them."""
-    channels: list[Channel] = [SmtpChannel(settings, clock), WebhookChannel(settings, clock)]
+    kinds = (SmtpChannel, WebhookChannel, WecomRobot, WecomApp, DingtalkRobot, FeishuRobot, AliyunSms)
+    channels: list[Channel] = [kind(settings, clock) for kind in kinds]
     for channel in channels:
         stack.push_async_callback(channel.close)
     return channels

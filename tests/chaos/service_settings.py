@@ -18,6 +18,7 @@ NAMES: Mapping[str, Kind] = {
 # A run has a minute to recover in; in the house the same takes longer, and works by the same code.
 SHORT_TIMES = {
     "SHOUWANG_NOTIFIER_SEND_TIMEOUT_SECONDS": "4",
+    "SHOUWANG_NOTIFIER_PROBE_SECONDS": "1",
     "SHOUWANG_NOTIFIER_LEASE_SECONDS": "8",
     "SHOUWANG_DATABASE_STATEMENT_TIMEOUT_SECONDS": "8",
     "SHOUWANG_RECONCILE_SECONDS": "5",

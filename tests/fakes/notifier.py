@@ -17,12 +17,13 @@ from services.notifier.deliver import Deliver
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.raise_alert import RaiseAlert
 from services.notifier.settings import NotifierSettings
+from services.notifier.siren import Siren
 from services.notifier.store.alerts import AlertStore
 from services.notifier.store.climbing import Climbing
 from services.notifier.store.deliveries import Deliveries
 from services.notifier.store.directory import Directory
 from services.notifier.store.reading import AlertReader, Filters
-from services.notifier.store.rows import StaffRow
+from services.notifier.store.rows import Contact, StaffRow
 from shared.alerts import Alert, ChannelName
 from shared.bus.ports import PartitionBatch, Record, TopicPartition
 from shared.clock import Clock
@@ -95,19 +96,20 @@ def make_person(
     webhook_url: str | None = None,
     password_hash: str | None = None,
     active: bool = True,
+    contacts: Sequence[Contact] = (),
 ) -> StaffRow:
-    """A person; an address <staff_id>@staff.example unless another, or None, is given."""
+    """A person; an address <staff_id>@staff.example unless another, or None, is given. contacts: beside these two."""
+    email = f"{staff_id}@staff.example" if email == "" else email
+    mail = [Contact(ChannelName.SMTP, email)] if email else []
+    webhook = [Contact(ChannelName.WEBHOOK, webhook_url, SECRET)] if webhook_url else []
     return StaffRow(
         staff_id=staff_id,
         name=f"张{staff_id}",
         role=role,
         division=division,
-        email=f"{staff_id}@staff.example" if email == "" else email,
-        webhook_url=webhook_url,
-        webhook_secret=SECRET if webhook_url else None,
-        webhook_disabled_at=None,
         password_hash=password_hash,
         active=active,
+        contacts=(*mail, *webhook, *contacts),
     )
 
 
@@ -135,6 +137,7 @@ class Parts:
     def __post_init__(self) -> None:
         self.registry = CollectorRegistry()
         self.metrics = NotifierMetrics(ServiceMetrics("notifier", self.registry))
+        self.siren = Siren(self.settings.siren_file, self.clock, self.metrics)
         self.policies = load_policies(self.settings.policies)
         self.deliveries = Deliveries(self.engine)
         self.directory = Directory(self.engine)
@@ -154,6 +157,7 @@ class Parts:
             self.metrics,
             public_url=self.settings.public_url,
             on_deliveries=self.wake,
+            siren=self.siren,
         )
 
     def new_climber(self) -> Climb:
@@ -164,6 +168,7 @@ class Parts:
             self.metrics,
             public_url=self.settings.public_url,
             on_deliveries=self.wake,
+            siren=self.siren,
         )
 
     async def people(self, *people: StaffRow) -> None:
@@ -189,7 +194,16 @@ class Parts:
         return alert
 
     def lane(self, channel: Channel, worker: str = "worker-1") -> Deliver:
-        return Deliver(channel, self.deliveries, self.clock, self.metrics, self.settings, worker, spread=lambda: 0.0)
+        return Deliver(
+            channel,
+            self.deliveries,
+            self.clock,
+            self.metrics,
+            self.settings,
+            worker,
+            spread=lambda: 0.0,
+            siren=self.siren,
+        )
 
     def metric(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(f"shouwang_notifier_{name}", labels) or 0.0

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -51,13 +52,20 @@ class SmtpReceiver:
 
 
 @asynccontextmanager
-async def smtp_receiver() -> AsyncIterator[SmtpReceiver]:
-    """Run a receiver on a free port of the loopback."""
+async def smtp_receiver(tls: ssl.SSLContext | None = None) -> AsyncIterator[SmtpReceiver]:
+    """Run a receiver on a free port of the loopback. tls: it offers STARTTLS, and takes nothing without."""
     receiver = SmtpReceiver()
 
     def connected() -> SMTP:
         receiver.connections += 1
-        return SMTP(receiver, hostname="relay.test", enable_SMTPUTF8=False, timeout=30)
+        return SMTP(
+            receiver,
+            hostname="relay.test",
+            enable_SMTPUTF8=False,
+            timeout=30,
+            tls_context=tls,
+            require_starttls=tls is not None,
+        )
 
     server = await asyncio.get_running_loop().create_server(connected, "127.0.0.1", 0)
     receiver.port = server.sockets[0].getsockname()[1]

@@ -36,10 +36,18 @@ class WebhookReceiver:
         """The webhook-id of each request."""
         return [request.headers["webhook-id"] for request in self.journal]
 
+    def good_answer(self, request: Request) -> bytes:
+        """The whole answer of a receiver that is well."""
+        return b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             self.journal.append(await _read(reader))
-            await self._answer(self.answers.pop(0) if self.answers else self.always or "204 No Content", writer)
+            word = self.answers.pop(0) if self.answers else self.always
+            if word is None:
+                writer.write(self.good_answer(self.journal[-1]))
+            else:
+                await self._answer(word, writer)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             # Cancelled: the test is over.
             writer.transport.abort()
@@ -88,6 +96,13 @@ async def _read(reader: asyncio.StreamReader) -> Request:
 async def webhook_receiver() -> AsyncIterator[WebhookReceiver]:
     """Run a receiver on a free port of the loopback."""
     receiver = WebhookReceiver()
+    async with listening(receiver):
+        yield receiver
+
+
+@asynccontextmanager
+async def listening(receiver: WebhookReceiver) -> AsyncIterator[None]:
+    """Run any receiver on a free port of the loopback."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -102,7 +117,7 @@ async def webhook_receiver() -> AsyncIterator[WebhookReceiver]:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     receiver.port = server.sockets[0].getsockname()[1]
     try:
-        yield receiver
+        yield
     finally:
         server.close()
         for task in list(tasks):

@@ -568,7 +568,8 @@ async def test_the_channel_test_sends_by_each_channel_and_says_what_became_of_it
     channels = [mail._channel, web._channel]
     hook.answers = ["403 Forbidden"]
     outcomes = await try_channels(parts.directory, channels, "cadre-1", "http://console.test")
-    assert outcomes == [(True, "smtp: sent (250 2.0.0 queued as 1)"), (False, "webhook: failed (http_403)")]
+    refused = "failed (http_403): webhook_secret: the receiver does not accept it; agree on one anew"
+    assert outcomes == [(True, "smtp: sent (250 2.0.0 queued as 1)"), (False, f"webhook: {refused}")]
     assert "测试" in str(relay.mails[0]["Subject"])
     assert await try_channels(parts.directory, channels, "nobody", "http://console.test") is None
 

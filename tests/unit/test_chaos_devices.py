@@ -260,8 +260,10 @@ def test_starttls_can_be_stripped(devices: Devices) -> None:
 
 async def test_what_the_notifier_sends_names_its_alert_in_the_journal(devices: Devices) -> None:
     settings = make_settings(smtp_port=devices.smtp_port, smtp_starttls=False)
-    address = Address("cadre-1", "cadre-1@staff.example", hook(devices), WEBHOOK_SECRET)
-    for channel in (SmtpChannel(settings, SystemClock()), WebhookChannel(settings, SystemClock())):
+    mailbox = Address("cadre-1", "cadre-1@staff.example")
+    webhook = Address("cadre-1", hook(devices), WEBHOOK_SECRET)
+    smtp, web = SmtpChannel(settings, SystemClock()), WebhookChannel(settings, SystemClock())
+    for channel, address in ((smtp, mailbox), (web, webhook)):
         for reason in (SendReason.OPENED, SendReason.WITHDRAWN):
             attempt = await channel.send(address, message(reason), "msg_1")
             assert attempt.receipt is not None
@@ -282,4 +284,4 @@ def test_the_notifier_can_import_the_people(tmp_path: Path) -> None:
     divisions, staff = write_people(tmp_path, "http://127.0.0.1:9999")
     people = read_staff(staff, read_divisions(divisions), allow_plain=True)
     assert [person.staff_id for person in people] == [member.staff_id for member in CHAOS_STAFF]
-    assert people[0].webhook_url == "http://127.0.0.1:9999/hook/cadre-1"
+    assert people[0].contacts[1].address == "http://127.0.0.1:9999/hook/cadre-1"

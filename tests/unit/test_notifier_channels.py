@@ -19,8 +19,9 @@ from services.notifier.channels.webhook import (
     signed_headers,
 )
 from services.notifier.core.retries import Attempt, judge, still_wanted, wait_seconds
-from services.notifier.deliver import Targets
 from services.notifier.settings import NotifierSettings
+from services.notifier.store.deliveries import NOT_TRIED
+from services.notifier.targets import Targets
 from shared.alerts import AlertStatus, DeliveryStatus, SendReason
 from tests.fakes.notifier import NOW, SECRET, make_settings
 
@@ -175,15 +176,40 @@ def test_unusable_secrets_are_refused(secret):
 
 
 def test_a_slow_host_holds_no_more_than_its_share_and_less_while_in_trouble():
-    targets = Targets(share=2)
-    assert [targets.take("slow"), targets.take("slow"), targets.take("slow")] == [True, True, False]
-    assert targets.busy() == ["slow"]
-    assert targets.take("other")
-    targets.give_back("slow", "timeout")
-    targets.give_back("slow", "timeout")
-    assert [targets.take("slow"), targets.take("slow")] == [True, False]
-    targets.give_back("slow", "sent")
-    assert [targets.take("slow"), targets.take("slow")] == [True, True]
+    targets = Targets(share=2, probe_seconds=15)
+    assert [targets.take("slow", NOW) for _ in range(3)] == [True, True, False]
+    assert targets.busy(NOW) == ["slow"]
+    assert targets.take("other", NOW)
+    targets.give_back("slow", "timeout", NOW)
+    targets.give_back("slow", "timeout", NOW)
+    assert [targets.take("slow", NOW) for _ in range(2)] == [True, False]
+    targets.give_back("slow", "sent", NOW)
+    assert [targets.take("slow", NOW) for _ in range(2)] == [True, True]
+
+
+def test_after_five_outages_in_a_row_a_receiver_gets_one_probe_every_15_seconds_and_others_are_unharmed():
+    targets, now = Targets(share=2, probe_seconds=15), NOW
+    for _ in range(5):
+        assert targets.take("out", now)
+        targets.give_back("out", "http_503", now)
+    assert (targets.busy(now), targets.broken(), targets.take("other", now)) == (["out"], 1, True)
+    for _ in range(3):
+        assert not targets.take("out", now + timedelta(seconds=14.9))
+        now += timedelta(seconds=15)
+        assert [targets.take("out", now) for _ in range(2)] == [True, False]
+        targets.give_back("out", "timeout", now)
+    now += timedelta(seconds=15)
+    assert targets.take("out", now)
+    assert targets.give_back("out", "sent", now), "it is back, and what waits for it is told"
+    assert [targets.take("out", now) for _ in range(3)] == [True, True, False]
+
+
+def test_a_receiver_that_answers_now_and_then_is_not_left_alone():
+    targets = Targets(share=1, probe_seconds=15)
+    for code in ("http_500",) * 4 + ("http_404",) + ("http_500",) * 4 + (NOT_TRIED,):
+        assert targets.take("shaky", NOW)
+        targets.give_back("shaky", code, NOW)
+    assert targets.take("shaky", NOW)
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_the_same_person_twice_is_refused(tmp_path):
     ("text", "encoding", "start"),
     [
         ("staff_id,name\n", "utf-8", "line 1: role: "),
-        (HEADER + ",phone\n", "utf-8", "line 1: header: "),
+        (HEADER + ",mobile\n", "utf-8", "line 1: header: "),
         (HEADER + "\n", "utf-8", "line 1: file: "),
         ("", "utf-8", "line 1: staff_id: "),
         ("姓名\n虚\n", "gb18030", "line 1: file: "),

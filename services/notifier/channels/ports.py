@@ -10,12 +10,14 @@ from shared.alerts import ChannelName
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a person is reached. webhook_secret: one or more signing secrets with spaces between, the newest first."""
+    """Where a person is reached by one channel. address: None once that way is closed.
+
+    secret: of a webhook one or more signing secrets with spaces between, the newest first.
+    """
 
     staff_id: str
-    email: str | None = None
-    webhook_url: str | None = None
-    webhook_secret: str | None = None
+    address: str | None = None
+    secret: str | None = None
 
     def __repr__(self) -> str:
         return f"Address(staff_id={self.staff_id!r})"

@@ -41,13 +41,13 @@ class SmtpChannel:
 
     async def send(self, address: Address, message: Message, message_id: str) -> Attempt:
         """Make one attempt; see `ports.Channel`."""
-        if not address.email:
+        if not address.address:
             return Attempt("no_address", permanent=True)
-        mail = self._mail(address.email, message, message_id)
+        mail = self._mail(address.address, message, message_id)
         async with self._turns:
             try:
                 async with asyncio.timeout(self._settings.send_timeout_seconds):
-                    return await self._deliver(address.email, mail)
+                    return await self._deliver(address.address, mail)
             except TimeoutError:
                 return Attempt("timeout")
 

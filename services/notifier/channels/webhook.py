@@ -52,11 +52,11 @@ class WebhookChannel:
 
     async def send(self, address: Address, message: Message, message_id: str) -> Attempt:
         """Make one attempt; see `ports.Channel`."""
-        if not address.webhook_url or not address.webhook_secret:
+        if not address.address or not address.secret:
             return Attempt("no_address", permanent=True)
         try:
-            url = check_url(address.webhook_url, allow_plain=self._settings.webhook_allow_private)
-            headers = signed_headers(address.webhook_secret, message.body, message_id, self._clock.now())
+            url = check_url(address.address, allow_plain=self._settings.webhook_allow_private)
+            headers = signed_headers(address.secret, message.body, message_id, self._clock.now())
         except ValueError:
             return Attempt("unusable_address", permanent=True)
         try:
@@ -69,7 +69,7 @@ class WebhookChannel:
         except TemporaryFailure:
             return Attempt("no_such_host")
         except httpx2.ConnectError as error:
-            return Attempt("tls" if _is_tls(error) else "connection_refused")
+            return Attempt("tls" if is_tls(error) else "connection_refused")
         except httpx2.InvalidURL:
             return Attempt("unusable_address", permanent=True)
         except httpx2.HTTPError:
@@ -169,7 +169,8 @@ def _secret(text: str) -> bytes:
         raise ValueError("the secret is not base64") from error
 
 
-def _is_tls(error: BaseException) -> bool:
+def is_tls(error: BaseException) -> bool:
+    """Tell whether a failed connection failed at TLS."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, ssl.SSLError):

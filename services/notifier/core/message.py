@@ -23,6 +23,8 @@ _AGAIN: Mapping[SendReason, str] = {
     SendReason.OVERDUE_VISIT: "（超期未入户）",
     SendReason.REMINDER: "（定期任务）",
 }
+_AFTER_THE_DEADLINE = (SendReason.OVERDUE, SendReason.OVERDUE_VISIT, SendReason.REMINDER)
+LONGEST_SMS_VARIABLE = 35
 _NOT_PLAIN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
 
 
@@ -63,11 +65,12 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message in final words. body: JSON text for webhooks."""
+    """A message in final words. body: JSON text for webhooks. brief: four lines for chat groups; see `_brief`."""
 
     subject: str
     text: str
     body: str
+    brief: str
 
 
 def plain(text: str, most: int) -> str:
@@ -77,7 +80,7 @@ def plain(text: str, most: int) -> str:
 
 def compose(facts: Facts) -> Message:
     """Write the message of one revision."""
-    return Message(_subject(facts), _text(facts), _body(facts).model_dump_json())
+    return Message(_subject(facts), _text(facts), _body(facts).model_dump_json(), "\n".join(_brief(facts)))
 
 
 def grade_title(look: Look) -> tuple[str, str]:
@@ -97,7 +100,7 @@ def _subject(facts: Facts) -> str:
     if facts.reason is SendReason.WITHDRAWN:
         return f"【守望】预警撤销 {where} 无需再处理"
     title = grade_title(facts.look)[0]
-    return f"【守望】{title}{_AGAIN.get(facts.reason, '')} {facts.look.sign} {where} {_call(facts)[0]}"
+    return f"【守望】{title}{_again(facts)} {facts.look.sign} {where} {_call(facts)[0]}"
 
 
 def _call(facts: Facts) -> tuple[str, str]:
@@ -155,6 +158,46 @@ def _deadline_lines(facts: Facts, acknowledge: str, visit: str, zone: str) -> li
         return []
     due = ((acknowledge, facts.acknowledge_by), (visit, facts.visit_by))
     return [f"{label}{local_time(instant)}{zone}" for label, instant in due if instant is not None]
+
+
+def _brief(facts: Facts) -> tuple[str, str, str, str]:
+    """What, where, by when, and the link; each on a line of its own, in Chinese."""
+    where = f"{plain(facts.village, 20)} 户 {facts.household}"
+    if facts.reason is SendReason.TEST:
+        return "【守望】通道测试", where, "无需处理", facts.link
+    if facts.reason is SendReason.WITHDRAWN:
+        return "【守望】预警撤销", where, "无需再处理", facts.link
+    return f"【守望】{grade_title(facts.look)[0]}{_again(facts)} {facts.look.sign}", where, _deadline(facts), facts.link
+
+
+def _again(facts: Facts) -> str:
+    return _AGAIN.get(facts.reason, "")
+
+
+def _deadline(facts: Facts) -> str:
+    if facts.reason in _AFTER_THE_DEADLINE:
+        return _call(facts)[0]
+    if facts.acknowledge_by is not None:
+        return f"请在{local_time(facts.acknowledge_by)}前签收"
+    if facts.visit_by is not None:
+        return f"请在{local_time(facts.visit_by)}前入户核实"
+    return "请及时核实"
+
+
+def sms_variables(brief: str) -> dict[str, str]:
+    """Return a text message's template variables: title, place, deadline and the alert's id.
+
+    Aliyun takes no link and at most 35 characters in a variable: the template holds the console's address and ends it
+    with the id.
+    """
+    title, place, deadline, link = brief.split("\n")
+    values = {
+        "title": title.removeprefix("【守望】").partition(" ")[0],
+        "place": place,
+        "deadline": deadline,
+        "id": link.rpartition("/")[2],
+    }
+    return {name: value[:LONGEST_SMS_VARIABLE] for name, value in values.items()}
 
 
 def _body(facts: Facts) -> WebhookBody:

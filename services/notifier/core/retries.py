@@ -20,6 +20,7 @@ class Attempt:
     """How an attempt ended. receipt: what the channel answered, only if it took the message.
 
     code: short word for the timeline, such as http_500. permanent: can never work. disables: the address is gone.
+    pauses_target: it is not this message but the pace that was refused; nothing goes there for retry_after_seconds.
     """
 
     code: str
@@ -27,6 +28,7 @@ class Attempt:
     permanent: bool = False
     disables: bool = False
     retry_after_seconds: float | None = None
+    pauses_target: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ class RoutedAs(StrEnum):
     DUTY_OFFICER = "duty_officer"
     OWNER = "owner"
     TOLD_BEFORE = "told_before"
+    FALLBACK = "fallback"
     TEST = "test"
 
 

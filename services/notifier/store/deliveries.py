@@ -1,49 +1,28 @@
 """Deliveries that are due: leased by one worker at a time, concluded in a transaction of their own."""
 
-from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, text, update
+from sqlalchemy import Row, and_, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.notifier.core.message import Message, message_id
+from services.notifier.core.budgets import LIMITS
+from services.notifier.core.channel_order import ONE_IS_ENOUGH
+from services.notifier.core.message import message_id
 from services.notifier.core.retries import OUTAGE_PATTERN, Attempt, Verdict
 from services.notifier.core.routing import ancestors, duty_officers, known_division
+from services.notifier.store.budgets import Room, one_at_a_time, pause, within_budget
 from services.notifier.store.climbing import note_failed_hop
 from services.notifier.store.directory import read_register
+from services.notifier.store.due import CLAIM_LIMITED, CLAIM_UNLIMITED, Aftermath, Due, Taken, due_of
+from services.notifier.store.fallbacks import Unserved, pass_on
 from services.notifier.store.rows import DeliveryRow, StepRow
-from shared.alerts import AlertStatus, ChannelName, DeliveryStatus, SendReason, StepKind
+from shared.alerts import ChannelName, DeliveryStatus, SendReason, StepKind
 from shared.clock import to_rfc3339
 from shared.db.session import transaction
-from shared.db.tables.notifier import alert, alert_step, delivery, delivery_attempt, staff
-from shared.grades import RiskGrade
-
-# Worst first, then oldest. SKIP LOCKED: replicas take different rows without waiting for one another.
-_CLAIM = text(
-    """
-    WITH due AS MATERIALIZED (
-        SELECT delivery_id FROM delivery
-        WHERE channel = :channel AND status = 'pending' AND next_attempt_at <= :now
-          AND (leased_until IS NULL OR leased_until <= :now)
-          AND target <> ALL (CAST(:busy AS text[]))
-        ORDER BY grade DESC, next_attempt_at, delivery_id
-        LIMIT :most
-        FOR UPDATE SKIP LOCKED
-    )
-    UPDATE delivery AS d SET leased_until = :leased_until, leased_by = :worker
-    FROM due, alert AS a, alert_message AS m, staff AS s
-    WHERE d.delivery_id = due.delivery_id AND a.alert_id = d.alert_id AND s.staff_id = d.staff_id
-      AND m.alert_id = d.alert_id AND m.revision = d.revision
-    RETURNING d.delivery_id, d.alert_id, d.revision, d.staff_id, d.channel, d.reason, d.grade, d.target, d.message_id,
-              d.attempts, d.created_at, d.leased_by, m.subject, m.text, m.body, m.decided_at,
-              a.status AS alert_status, a.acknowledged_revision, a.division,
-              CASE WHEN s.active THEN s.email END AS email,
-              CASE WHEN s.active AND s.webhook_disabled_at IS NULL THEN s.webhook_url END AS webhook_url,
-              s.webhook_secret
-    """
-)
+from shared.db.tables.notifier import alert, alert_step, contact, delivery, delivery_attempt
 
 # A message that was taken counts as sent whoever holds the lease now.
 _SENT = text(
@@ -70,53 +49,6 @@ _HURRY = text(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
-    """A delivery that this worker has leased, with all that sending it takes."""
-
-    delivery_id: int
-    alert_id: str
-    revision: int
-    staff_id: str
-    channel: ChannelName
-    reason: SendReason
-    grade: RiskGrade
-    target: str
-    message_id: str
-    attempts: int
-    created_at: datetime
-    leased_by: str
-    message: Message
-    decided_at: datetime
-    alert_status: AlertStatus
-    acknowledged_revision: int | None
-    division: str
-    email: str | None
-    webhook_url: str | None
-    webhook_secret: str | None
-
-    def __repr__(self) -> str:
-        return f"Due(delivery_id={self.delivery_id})"
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A message that its channel has taken."""
-
-    delivery_id: int
-    at: datetime
-    receipt: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Aftermath:
-    """What a failure for good led to. rerouted: duty officers who are told instead; unreachable: nobody is left."""
-
-    rerouted: int = 0
-    unreachable: bool = False
-
-
 class Deliveries:
     """Leases and concludes deliveries."""
 
@@ -124,9 +56,21 @@ class Deliveries:
         self._engine = engine
 
     async def claim(
-        self, channel: ChannelName, worker: str, *, now: datetime, lease: timedelta, most: int, busy: Collection[str]
+        self,
+        channel: ChannelName,
+        worker: str,
+        *,
+        now: datetime,
+        lease: timedelta,
+        most: int,
+        busy: Collection[str],
+        room: Room | None = None,
     ) -> list[Due]:
-        """Lease up to `most` due deliveries, none to a busy target, worst first."""
+        """Lease up to `most` due deliveries, none to a busy target, worst first.
+
+        room: how many a target may have now, for channels with a limit: what is leased there counts as sent.
+        """
+        limits = LIMITS.get(channel)
         values = {
             "channel": channel,
             "worker": worker,
@@ -136,8 +80,15 @@ class Deliveries:
             "busy": list(busy),
         }
         async with transaction(self._engine) as connection:
-            rows = (await connection.execute(_CLAIM, values)).all()
-        return sorted((_due(row) for row in rows), key=lambda due: (-due.grade, due.created_at, due.delivery_id))
+            if limits:
+                await one_at_a_time(connection, channel)
+            statement = CLAIM_LIMITED if limits else CLAIM_UNLIMITED
+            rows: Sequence[Row[Any]] = (await connection.execute(statement, values)).all()
+            if limits:
+                claimed = {row.delivery_id for row in rows}
+                rows = await within_budget(connection, rows, limits, room or (lambda _: most), now)
+                await _release(connection, claimed - {row.delivery_id for row in rows}, {worker})
+        return sorted((due_of(row) for row in rows), key=lambda due: (-due.grade, due.created_at, due.delivery_id))
 
     async def renew(self, dues: Collection[Due], until: datetime) -> None:
         """Hold on to what is still being sent; a lease that somebody else has taken meanwhile stays theirs."""
@@ -175,6 +126,8 @@ class Deliveries:
                 await connection.execute(
                     select(alert.c.alert_id).where(alert.c.alert_id == due.alert_id).with_for_update(key_share=True)
                 )
+            if attempt.pauses_target:
+                await pause(connection, due.target, now + timedelta(seconds=attempt.retry_after_seconds or 0.0))
             changed = await self._store(connection, due, attempt, verdict, now)
             if not changed or verdict.status is not DeliveryStatus.FAILED:
                 return Aftermath()
@@ -189,14 +142,7 @@ class Deliveries:
     async def release(self, dues: Collection[Due]) -> None:
         """Give leases back unused."""
         async with transaction(self._engine) as connection:
-            await connection.execute(
-                update(delivery)
-                .where(
-                    delivery.c.delivery_id.in_([due.delivery_id for due in dues]),
-                    delivery.c.leased_by.in_({due.leased_by for due in dues}),
-                )
-                .values(leased_until=None, leased_by=None)
-            )
+            await _release(connection, {due.delivery_id for due in dues}, {due.leased_by for due in dues})
 
     async def attempts_of(self, alert_id: str) -> dict[tuple[int, str, str], list[str]]:
         """Return the attempts of an alert in words, by revision, staff_id and channel."""
@@ -256,15 +202,28 @@ class Deliveries:
         await _note(connection, StepRow(due.alert_id, now, StepKind.DELIVERY_FAILED, facts=facts))
         if attempt.disables:
             await connection.execute(
-                update(staff)
-                .where(staff.c.staff_id == due.staff_id, staff.c.webhook_url == due.webhook_url)
-                .values(webhook_disabled_at=now)
+                update(contact)
+                .where(
+                    contact.c.staff_id == due.staff_id,
+                    contact.c.channel == due.channel,
+                    contact.c.address == due.address,
+                )
+                .values(disabled_at=now)
             )
+        if due.reason is SendReason.WITHDRAWN:
+            return Aftermath()
+        passed_on = await self._pass_on(connection, due, now)
         if due.reason in (SendReason.OVERDUE, SendReason.OVERDUE_VISIT):
             await note_failed_hop(connection, due.alert_id, due.revision, now)
-        if due.reason is SendReason.WITHDRAWN or await self._somebody_hears(connection, due):
-            return Aftermath()
+        if passed_on or await self._somebody_hears(connection, due):
+            return Aftermath(passed_on=passed_on)
         return await self._tell_duty_officers(connection, due, now)
+
+    async def _pass_on(self, connection: AsyncConnection, due: Due, now: datetime) -> int:
+        if due.channel not in ONE_IS_ENOUGH:
+            return 0
+        failed = Unserved(due.delivery_id, due.alert_id, due.revision, due.staff_id, due.channel, due.reason, due.grade)
+        return await pass_on(connection, [failed], now)
 
     async def _somebody_hears(self, connection: AsyncConnection, due: Due) -> bool:
         found = await connection.execute(
@@ -316,17 +275,11 @@ NOT_TRIED = "acknowledged"
 """Code of a delivery that ended without a further attempt."""
 
 
+async def _release(connection: AsyncConnection, delivery_ids: Collection[int], workers: Collection[str]) -> None:
+    if delivery_ids:
+        ours = and_(delivery.c.delivery_id.in_(delivery_ids), delivery.c.leased_by.in_(workers))
+        await connection.execute(update(delivery).where(ours).values(leased_until=None, leased_by=None))
+
+
 async def _note(connection: AsyncConnection, step: StepRow) -> None:
     await connection.execute(insert(alert_step), [asdict(step)])
-
-
-def _due(row: Row[Any]) -> Due:
-    values = dict(row._mapping)
-    message = Message(values.pop("subject"), values.pop("text"), values.pop("body"))
-    values |= {
-        "channel": ChannelName(row.channel),
-        "reason": SendReason(row.reason),
-        "grade": RiskGrade(row.grade),
-        "alert_status": AlertStatus(row.alert_status),
-    }
-    return Due(message=message, **values)

@@ -1,7 +1,8 @@
 """The directory: divisions and staff."""
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,14 +11,16 @@ from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.notifier.core.channel_order import told_at_once
 from services.notifier.core.routing import StaffMember
-from services.notifier.store.rows import Register, StaffRow
+from services.notifier.store.rows import Contact, Register, StaffRow
 from shared.alerts import ChannelName
 from shared.db.access_keys import audit
 from shared.db.session import transaction
-from shared.db.tables.notifier import division, session, staff
+from shared.db.tables.notifier import contact, division, session, staff
 
-_STAFF = [staff.c[one.name] for one in fields(StaffRow)]
+_STAFF_FIELDS = [one.name for one in fields(StaffRow) if one.name != "contacts"]
+_STAFF = [staff.c[name] for name in _STAFF_FIELDS]
 
 
 async def read_register(connection: AsyncConnection, divisions: Collection[str]) -> Register:
@@ -26,34 +29,53 @@ async def read_register(connection: AsyncConnection, divisions: Collection[str])
     people = await connection.execute(
         select(*_STAFF).where(staff.c.division.in_(divisions), staff.c.active).order_by(staff.c.staff_id)
     )
-    rows = [staff_row(row) for row in people]
+    rows = await _with_contacts(connection, [staff_row(row) for row in people])
     return Register(
         names={row.code: row.name for row in names},
         staff=tuple(StaffMember(row.staff_id, row.role, row.division, channels_of(row)) for row in rows),
-        targets={(row.staff_id, channel): target_of(row, channel) for row in rows for channel in channels_of(row)},
+        targets={(row.staff_id, one.channel): target_of(one) for row in rows for one in row.contacts},
     )
 
 
+async def read_contacts(connection: AsyncConnection, staff_ids: Collection[str]) -> dict[str, tuple[Contact, ...]]:
+    """Return the contacts of people, disabled ones too, each person's in their own order."""
+    found = await connection.execute(
+        select(contact).where(contact.c.staff_id.in_(staff_ids)).order_by(contact.c.staff_id, contact.c.place)
+    )
+    contacts: dict[str, tuple[Contact, ...]] = {}
+    for row in found:
+        one = Contact(ChannelName(row.channel), row.address, row.secret, row.disabled_at)
+        contacts[row.staff_id] = (*contacts.get(row.staff_id, ()), one)
+    return contacts
+
+
+async def _with_contacts(connection: AsyncConnection, people: Sequence[StaffRow]) -> list[StaffRow]:
+    contacts = await read_contacts(connection, [person.staff_id for person in people])
+    return [replace(person, contacts=contacts.get(person.staff_id, ())) for person in people]
+
+
 def channels_of(row: StaffRow) -> tuple[ChannelName, ...]:
-    """Return the channels by which a person can be told now."""
-    found = []
-    if row.email:
-        found.append(ChannelName.SMTP)
-    if row.webhook_url and row.webhook_secret and row.webhook_disabled_at is None:
-        found.append(ChannelName.WEBHOOK)
-    return tuple(found)
+    """Return the channels by which a person is told at once."""
+    return told_at_once([one.channel for one in row.contacts if one.disabled_at is None])
 
 
-def target_of(row: StaffRow, channel: ChannelName) -> str:
-    """Name what is slow or fast as one: the relay for mail, the host for a webhook."""
-    if channel is ChannelName.SMTP:
-        return "smtp"
-    return f"webhook:{urlsplit(row.webhook_url or '').netloc}"
+def target_of(contact: Contact) -> str:
+    """Name what is slow or fast as one: the relay for mail, the host for a webhook, else the one receiver.
+
+    A robot's token lets anybody write to its group, and a phone number belongs to its owner: neither is named.
+    """
+    match contact.channel:
+        case ChannelName.SMTP:
+            return "smtp"
+        case ChannelName.WEBHOOK:
+            return f"webhook:{urlsplit(contact.address).netloc}"
+        case channel:
+            return f"{channel}:{hashlib.blake2b(contact.address.encode(), digest_size=8).hexdigest()}"
 
 
 def staff_row(row: Row[Any]) -> StaffRow:
-    """Build a person from a row that holds the columns."""
-    return StaffRow(**{one.name: row._mapping[one.name] for one in fields(StaffRow)})
+    """Build a person, without contacts, from a row that holds the columns."""
+    return StaffRow(**{name: row._mapping[name] for name in _STAFF_FIELDS})
 
 
 class Directory:
@@ -63,10 +85,13 @@ class Directory:
         self._engine = engine
 
     async def find(self, staff_id: str) -> StaffRow | None:
-        """Return one person, also one who is not active."""
+        """Return one person with their contacts, also one who is not active."""
         async with transaction(self._engine) as connection:
             row = (await connection.execute(select(*_STAFF).where(staff.c.staff_id == staff_id))).one_or_none()
-        return None if row is None else staff_row(row)
+            if row is None:
+                return None
+            (person,) = await _with_contacts(connection, [staff_row(row)])
+        return person
 
     async def known_divisions(self) -> frozenset[str]:
         """Return the codes of all divisions."""
@@ -84,16 +109,23 @@ class Directory:
             await audit(connection, "command", "divisions.imported", "division", {"rows": len(names)})
 
     async def save_staff(self, people: Sequence[StaffRow]) -> None:
-        """Add or change people by staff_id, all or none; passwords stay. A webhook that had gone is tried again."""
+        """Add or change people by staff_id, all or none; passwords stay.
+
+        Their contacts are those of the list and no others; one that had gone is tried again.
+        """
         statement = upsert(staff)
         kept = {"staff_id", "password_hash"}
-        changed = {one.name: statement.excluded[one.name] for one in fields(StaffRow) if one.name not in kept}
+        changed = {name: statement.excluded[name] for name in _STAFF_FIELDS if name not in kept}
         statement = statement.on_conflict_do_update(
             index_elements=[staff.c.staff_id], set_={**changed, "updated_at": func.now()}
         )
-        rows = [{one.name: getattr(person, one.name) for one in fields(StaffRow)} for person in people]
+        rows = [{name: getattr(person, name) for name in _STAFF_FIELDS} for person in people]
+        contacts = [row for person in people for row in _contact_rows(person)]
         async with transaction(self._engine) as connection:
             await connection.execute(statement, rows)
+            await connection.execute(delete(contact).where(contact.c.staff_id.in_([one.staff_id for one in people])))
+            if contacts:
+                await connection.execute(insert(contact), contacts)
             await audit(connection, "command", "staff.imported", "staff", {"rows": len(rows)})
 
     async def set_password(self, staff_id: str, password_hash: str) -> bool:
@@ -106,6 +138,20 @@ class Directory:
             if changed.rowcount:
                 await audit(connection, "command", "staff.password_set", staff_id, {})
         return bool(changed.rowcount)
+
+
+def _contact_rows(person: StaffRow) -> list[dict[str, Any]]:
+    return [
+        {
+            "staff_id": person.staff_id,
+            "channel": one.channel,
+            "address": one.address,
+            "secret": one.secret,
+            "place": place,
+            "disabled_at": one.disabled_at,
+        }
+        for place, one in enumerate(person.contacts)
+    ]
 
 
 class Sessions:

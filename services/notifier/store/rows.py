@@ -86,6 +86,7 @@ class MessageRow:
     subject: str
     text: str
     body: str
+    brief: str
     decided_at: datetime
 
 
@@ -146,19 +147,32 @@ class Register:
 
 
 @dataclass(frozen=True, slots=True)
+class Contact:
+    """One way to tell a person; see the table. address and secret may open a door: they are in no log and no repr."""
+
+    channel: ChannelName
+    address: str
+    secret: str | None = None
+    disabled_at: datetime | None = None
+
+    def __repr__(self) -> str:
+        return f"Contact(channel={str(self.channel)!r})"
+
+
+@dataclass(frozen=True, slots=True)
 class StaffRow:
-    """A person as the console and the commands see them."""
+    """A person as the console and the commands see them.
+
+    contacts: in the person's order; read only where somebody is going to be told.
+    """
 
     staff_id: str
     name: str
     role: Role
     division: str
-    email: str | None
-    webhook_url: str | None
-    webhook_secret: str | None
-    webhook_disabled_at: datetime | None
     password_hash: str | None
     active: bool
+    contacts: tuple[Contact, ...] = ()
 
     def __repr__(self) -> str:
         return f"StaffRow(staff_id={self.staff_id!r})"

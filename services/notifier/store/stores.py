@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.notifier.store.alerts import Acknowledgements
 from services.notifier.store.deliveries import Deliveries
 from services.notifier.store.directory import Directory, Sessions
+from services.notifier.store.fallbacks import Fallbacks
 from services.notifier.store.reading import AlertReader
 
 
@@ -20,10 +21,16 @@ class Stores:
     reader: AlertReader
     acknowledgements: Acknowledgements
     deliveries: Deliveries
+    fallbacks: Fallbacks
 
     @classmethod
     def on(cls, engine: AsyncEngine) -> Self:
         """Join the parts."""
         return cls(
-            Directory(engine), Sessions(engine), AlertReader(engine), Acknowledgements(engine), Deliveries(engine)
+            Directory(engine),
+            Sessions(engine),
+            AlertReader(engine),
+            Acknowledgements(engine),
+            Deliveries(engine),
+            Fallbacks(engine),
         )

@@ -1,4 +1,4 @@
-"""Tables of the notifier: divisions, staff, alerts, deliveries, acknowledgements, sessions."""
+"""Tables of the notifier: divisions, staff and their contacts, alerts, deliveries, sessions."""
 
 from sqlalchemy import (
     BigInteger,
@@ -35,7 +35,6 @@ division = Table(
 )
 
 # Who may be told, and who may log in. password_hash: argon2, null for people who do not use the console.
-# webhook_disabled_at: the receiver said 410; an import of the row enables it again.
 staff = Table(
     "staff",
     METADATA,
@@ -43,10 +42,6 @@ staff = Table(
     Column("name", Text, nullable=False),
     Column("role", Text, nullable=False),
     Column("division", Text, nullable=False),
-    Column("email", Text),
-    Column("webhook_url", Text),
-    Column("webhook_secret", Text),
-    Column("webhook_disabled_at", DateTime(timezone=True)),
     Column("password_hash", Text),
     Column("active", Boolean, nullable=False, server_default=text("true")),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
@@ -55,6 +50,24 @@ staff = Table(
         name="role",
     ),
     Index("ix_staff_division", "division"),
+)
+
+# One way to tell a person. address: mailbox, URL, robot's token, account or phone number, as the channel wants it.
+# place: the person's own order of them. disabled_at: the receiver said that it is gone; an import enables it again.
+contact = Table(
+    "contact",
+    METADATA,
+    Column("staff_id", Text, ForeignKey("staff.staff_id"), primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("address", Text, nullable=False),
+    Column("secret", Text),
+    Column("place", SmallInteger, nullable=False),
+    Column("disabled_at", DateTime(timezone=True)),
+    CheckConstraint(
+        "channel in ('smtp', 'webhook', 'wecom_robot', 'wecom_app', 'dingtalk', 'feishu', 'aliyun_sms')",
+        name="channel",
+    ),
+    Index("ix_contact_address", "channel", "address"),
 )
 
 # household_version: the last change of grade that was taken in; older ones are ignored. change: that message's body.
@@ -114,7 +127,8 @@ alert_step = Table(
 )
 
 # What is told about one revision, in its final words: a repeated attempt sends the same bytes.
-# body: JSON for webhooks. decided_at: when the scorer decided the change that is told.
+# body: JSON for webhooks. brief: for chat groups and text messages. decided_at: when the scorer decided the change that
+# is told.
 alert_message = Table(
     "alert_message",
     METADATA,
@@ -124,12 +138,14 @@ alert_message = Table(
     Column("subject", Text, nullable=False),
     Column("text", Text, nullable=False),
     Column("body", Text, nullable=False),
+    Column("brief", Text, nullable=False),
     Column("decided_at", DateTime(timezone=True), nullable=False),
 )
 
 # One line per alert x revision x person x channel. message_id: the same over all attempts, so that a receiver can tell
 # a repeat. grade: worse ones leave first. target: what is slow or fast as one (a webhook's host). detail: code of the
-# last attempt. leased_until: the worker `leased_by` is sending; past it, another may.
+# last attempt. leased_until: the worker `leased_by` is sending; past it, another may. passed_on_at: when it was decided
+# that the person's next channel is tried besides (or that there is none).
 delivery = Table(
     "delivery",
     METADATA,
@@ -152,6 +168,7 @@ delivery = Table(
     Column("detail", Text),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("sent_at", DateTime(timezone=True)),
+    Column("passed_on_at", DateTime(timezone=True)),
     UniqueConstraint("alert_id", "revision", "staff_id", "channel"),
     UniqueConstraint("message_id"),
     ForeignKeyConstraint(["alert_id", "revision"], ["alert_message.alert_id", "alert_message.revision"]),
@@ -176,6 +193,16 @@ delivery_attempt = Table(
     Column("outcome", Text, nullable=False),
     Column("detail", Text, nullable=False),
     Index("ix_delivery_attempt_delivery", "delivery_id", "attempt_id"),
+)
+
+# What receivers with a limit were sent lately, by all replicas together. recent: when, oldest first, as far back as the
+# limit looks. free_at: nothing more before then.
+send_budget = Table(
+    "send_budget",
+    METADATA,
+    Column("target", Text, primary_key=True),
+    Column("recent", ARRAY(DateTime(timezone=True)), nullable=False),
+    Column("free_at", DateTime(timezone=True), nullable=False),
 )
 
 # Console sessions. token_sha256: the cookie itself is stored nowhere.

@@ -66,6 +66,8 @@ class _Receipts:
         self._evidence = evidence
         self._journals = journals
         self._tables = tables
+        have_contacts = {one.staff_id for one in tables.contacts}
+        self._reachable = [one for one in tables.staff if one.staff_id in have_contacts]
         self._deliveries = deliveries
         self._messages = messages
         self._taken = taken
@@ -154,7 +156,7 @@ class _Receipts:
 
     def _people(self, proof: str, telling: Telling, rows: Sequence[DeliveryRow]) -> None:
         told = {row.staff_id for row in rows}
-        must = recipients(telling, self._tables.staff, self._tables.divisions)
+        must = recipients(telling, self._reachable, self._tables.divisions)
         for staff_id in must - told:
             self._findings.convict("silent", f"{proof}/{staff_id}", "should have been told and was not")
         # Where all deliveries failed for good, the duty officers are told instead.

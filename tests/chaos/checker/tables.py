@@ -147,9 +147,14 @@ class StaffRow(NamedTuple):
     staff_id: str
     role: str
     division: str
-    email: str | None
-    webhook_url: str | None
     active: bool
+
+
+class ContactRow(NamedTuple):
+    """One way to tell a person."""
+
+    staff_id: str
+    channel: str
 
 
 class PositionRow(NamedTuple):
@@ -174,6 +179,7 @@ class Tables:
     messages: list[MessageRow] = field(default_factory=list)
     deliveries: list[DeliveryRow] = field(default_factory=list)
     staff: list[StaffRow] = field(default_factory=list)
+    contacts: list[ContactRow] = field(default_factory=list)
     divisions: frozenset[str] = frozenset()
     positions: list[PositionRow] = field(default_factory=list)
     position_log: list[PositionWrite] = field(default_factory=list)
@@ -230,6 +236,7 @@ class _Reader:
             messages=await self._rows(MessageRow, "alert_message", of_alert),
             deliveries=await self._rows(DeliveryRow, "delivery", of_alert),
             staff=await self._rows(StaffRow, "staff", "true"),
+            contacts=await self._rows(ContactRow, "contact", "true"),
             positions=await self._rows(PositionRow, "partition_position", "true"),
         )
         tables.divisions = frozenset(row["code"] for row in await self._connection.fetch("SELECT code FROM division"))

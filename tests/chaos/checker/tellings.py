@@ -89,9 +89,9 @@ def tellings(changes: Iterable[Told], *, can_withdraw: bool) -> list[Telling]:
 
 
 def recipients(telling: Telling, staff: Iterable[StaffRow], divisions: Collection[str]) -> set[str]:
-    """The staff_ids of those who must hear of it."""
+    """The staff_ids of those who must hear of it. staff: everybody who has any contact."""
     known = next((code for code in _upwards(telling.change.division) if code in divisions), telling.change.division)
-    reachable = [one for one in staff if one.active and (one.email or one.webhook_url)]
+    reachable = [one for one in staff if one.active]
     here = [one for one in reachable if one.role in LEVEL and one.division == _at(known, LEVEL[one.role])]
     chosen = {one.staff_id for one in here if one.role in telling.roles}
     if "cadre" in telling.roles and not any(one.role == "cadre" for one in here):

@@ -120,10 +120,10 @@ async def sent_elsewhere(world: World, rng: Random) -> Effect:
     world.devices.webhook_mode_of.update(modes)
     await lapse(world, 8)
     must(world.devices.followed_redirects == followed, "a redirect was followed")
-    gone = await world.sql("SELECT staff_id FROM staff WHERE webhook_disabled_at IS NOT NULL")
+    gone = await world.sql("SELECT staff_id FROM contact WHERE disabled_at IS NOT NULL")
     must([row.staff_id for row in gone] == ["cadre-2"], "410 must end the use of that one address, and of no other")
     refused, mails = told.count("webhook", "refused"), await _mail_went_on(told, "webhooks were refused for good")
-    await world.sql("UPDATE staff SET webhook_disabled_at = NULL")
+    await world.sql("UPDATE contact SET disabled_at = NULL")
     await people_again(world)
     return Effect(f"{refused} refused, none followed, one address given up; {mails} mails", refused)
 

@@ -48,7 +48,7 @@ async def keys_rotated(world: World, rng: Random) -> Effect:
 
 async def _two_signatures(world: World) -> int:
     told = Told(world)
-    statement = "UPDATE staff SET webhook_secret = :secret WHERE webhook_url IS NOT NULL"
+    statement = "UPDATE contact SET secret = :secret WHERE channel = 'webhook'"
     await world.sql(statement, secret=f"{NEW_SECRET} {WEBHOOK_SECRET}")
     await asyncio.sleep(4)
     taken, refused = told.count("webhook", "taken"), told.count("webhook", "refused")

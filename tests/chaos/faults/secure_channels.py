@@ -22,7 +22,7 @@ async def bad_certificates(world: World, rng: Random) -> Effect:
     ca_file, before = str(world.devices.ca_file), await _webhook_addresses(world)
     await restart_notifiers(world, SHOUWANG_NOTIFIER_SMTP_STARTTLS="1", SHOUWANG_NOTIFIER_SMTP_CA_FILE=ca_file)
     await world.sql(
-        "UPDATE staff SET webhook_url = :base || '/hook/' || staff_id",
+        "UPDATE contact SET address = :base || '/hook/' || staff_id WHERE channel = 'webhook'",
         base=f"https://127.0.0.1:{world.devices.webhook_tls_port}",
     )
     refused = 0
@@ -37,9 +37,8 @@ async def bad_certificates(world: World, rng: Random) -> Effect:
         must(told.count("smtp", "taken") > 0, "the good certificate was refused too (mail)")
     finally:
         for staff_id, url in before:
-            await world.sql(
-                "UPDATE staff SET webhook_url = :url WHERE staff_id = :staff_id", url=url, staff_id=staff_id
-            )
+            statement = "UPDATE contact SET address = :url WHERE staff_id = :staff_id AND channel = 'webhook'"
+            await world.sql(statement, url=url, staff_id=staff_id)
         await people_again(world)
         await restart_notifiers(world)
     return Effect(f"{refused} attempts broken off over {len(BAD)} kinds of bad certificates, none in clear", refused)
@@ -64,7 +63,8 @@ async def _refused_for(world: World, name: Certificate) -> int:
 
 
 async def _webhook_addresses(world: World) -> Sequence[tuple[str, str]]:
-    return [(row.staff_id, row.webhook_url) for row in await world.sql("SELECT staff_id, webhook_url FROM staff")]
+    rows = await world.sql("SELECT staff_id, address FROM contact WHERE channel = 'webhook'")
+    return [(row.staff_id, row.address) for row in rows]
 
 
 async def mail_troubles(world: World, rng: Random) -> Effect:

@@ -14,7 +14,7 @@ from services.notifier.deliver import Deliver
 from services.notifier.raise_alert import RaiseAlert
 from services.notifier.store import alerts
 from services.notifier.store.alerts import AlertStore, AlertTransaction
-from services.notifier.store.deliveries import Due
+from services.notifier.store.due import Due
 from services.notifier.store.rows import AlertRow
 from shared.bus.ports import PartitionBatch
 from shared.db.positions import Fates
