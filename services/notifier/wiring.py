@@ -140,7 +140,7 @@ class Web:
     def app(self, stores: Stores, queries: ConsoleQueries, checks: Mapping[str, Check]) -> FastAPI:
         """Join API and console; needs no log."""
         logins = Logins(stores.directory, stores.sessions, self.passwords, self.clock, self.settings)
-        act = ActOnAlert(stores.acknowledgements, self.clock)
+        act = ActOnAlert(stores.acts, self.clock, self.policies)
         pages = Pages(self.policies, self.clock)
         public_url = self.settings.public_url
         console = Console(pages, logins, queries, stores.reader, act, self.metrics, public_url)

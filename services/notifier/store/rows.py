@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from services.notifier.core.alerting import OpenAlert
+from services.notifier.core.climbing import Standing
 from services.notifier.core.routing import RoutedAs, StaffMember
 from shared.alerts import AlertStatus, ChannelName, DeliveryStatus, SendReason, StepKind
 from shared.grades import RiskGrade
@@ -47,6 +48,11 @@ class AlertRow:
     def under_way(self) -> OpenAlert:
         """What the core must know of it."""
         return OpenAlert(self.status, self.grade, self.household_version, frozenset(self.causes_told))
+
+    @property
+    def standing(self) -> Standing:
+        """What its timer depends on."""
+        return Standing(self.status, self.grade, self.climb_from, self.climbed, self.visit_by)
 
 
 @dataclass(frozen=True, slots=True)

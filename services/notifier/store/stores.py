@@ -5,7 +5,7 @@ from typing import Self
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.notifier.store.alerts import Acknowledgements
+from services.notifier.store.acting import Acts
 from services.notifier.store.deliveries import Deliveries
 from services.notifier.store.directory import Directory, Sessions
 from services.notifier.store.reading import AlertReader
@@ -18,12 +18,10 @@ class Stores:
     directory: Directory
     sessions: Sessions
     reader: AlertReader
-    acknowledgements: Acknowledgements
+    acts: Acts
     deliveries: Deliveries
 
     @classmethod
     def on(cls, engine: AsyncEngine) -> Self:
         """Join the parts."""
-        return cls(
-            Directory(engine), Sessions(engine), AlertReader(engine), Acknowledgements(engine), Deliveries(engine)
-        )
+        return cls(Directory(engine), Sessions(engine), AlertReader(engine), Acts(engine), Deliveries(engine))
