@@ -15,7 +15,9 @@ from services.notifier.auth import ApiCallers
 from services.notifier.channels.ports import Channel
 from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.channels.webhook import WebhookChannel
+from services.notifier.console.alert_pages import AlertPages
 from services.notifier.console.auth import Logins, Passwords
+from services.notifier.console.own_forms import OwnForms
 from services.notifier.console.pages import STATIC, Pages
 from services.notifier.console.queries import ConsoleQueries
 from services.notifier.console.routes import Console
@@ -142,8 +144,9 @@ class Web:
         logins = Logins(stores.directory, stores.sessions, self.passwords, self.clock, self.settings)
         act = ActOnAlert(stores.acts, self.clock, self.policies)
         pages = Pages(self.policies, self.clock)
-        public_url = self.settings.public_url
-        console = Console(pages, logins, queries, stores.reader, act, self.metrics, public_url)
+        forms = OwnForms(self.settings.public_url)
+        alert_pages = AlertPages(pages, logins, queries, stores.reader, act, forms)
+        console = Console(pages, logins, queries, forms, alert_pages, self.metrics)
         return create_app(
             self.registry,
             checks,
