@@ -50,7 +50,12 @@ class SendReason(StrEnum):
     GRADE_WORSE = "grade_worse"
     NEW_FIRST_CAUSE = "new_first_cause"
     WITHDRAWN = "withdrawn"
+    HOUSEHOLD_CLOSED = "household_closed"
     TEST = "test"
+
+
+ENDINGS = (SendReason.WITHDRAWN, SendReason.HOUSEHOLD_CLOSED)
+"""With these, those who were told hear that nothing needs to be done any more."""
 
 
 class StepKind(StrEnum):

@@ -54,9 +54,10 @@ class ActOnAlert:
             if verdict not in REFUSALS and await act.repeats(verdict, body.note, facts):
                 return
             _refuse(verdict)
-            changed = act.row
-            if changed.status is AlertStatus.OPEN:
-                changed = _taken_on(changed, caller.actor, act.now)
+            changed, holder = act.row, act.row.owner or caller.actor
+            if acting.acknowledge(act.held, holder, take_over=False) is Verdict.ACKNOWLEDGED:
+                # Somebody has been there: nothing that was told before is left to acknowledge.
+                changed = _taken_on(changed, holder, act.now)
             if verdict is Verdict.VISITED:
                 changed = replace(changed, status=AlertStatus.VISITED, visited_at=act.now)
             await act.store(changed, verdict, body.note, facts)

@@ -83,6 +83,11 @@ def test_only_refuted_evidence_withdraws_and_only_an_alert_that_nobody_has_taken
     assert decision.action is action
 
 
+def test_closing_a_household_without_an_alert_tells_nobody():
+    decision = decide(make_change("green", "red", version=2, closed=True), None, last_version=1, policy=policy())
+    assert (decision.action, decision.why) == (Action.IGNORE, Why.HOUSEHOLD_CLOSED)
+
+
 @pytest.mark.parametrize(
     ("grade", "roles"),
     [

@@ -47,6 +47,7 @@ def facts(grade=RiskGrade.RED, **values):
             "【守望】黄色预警 ■ 某村 户 H-1024 请在7天内入户核实",
         ),
         (facts(reason=SendReason.WITHDRAWN), "【守望】预警撤销 某村 户 H-1024 无需再处理"),
+        (facts(reason=SendReason.HOUSEHOLD_CLOSED), "【守望】预警结束 某村 户 H-1024 无需再处理"),
     ],
 )
 def test_the_subject_says_grade_sign_place_and_what_to_do(given, subject):

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.alerts import AlertStatus, DeliveryStatus, SendReason
+from shared.alerts import ENDINGS, AlertStatus, DeliveryStatus, SendReason
 
 WAITS_SECONDS = (5.0, 30.0, 120.0, 600.0)
 LATER_WAITS_SECONDS = 1_800.0
@@ -77,7 +77,7 @@ def wait_seconds(attempts_before: int, retry_after_seconds: float | None, spread
 
 def still_wanted(status: AlertStatus, *, revision: int, acknowledged_revision: int | None, reason: SendReason) -> bool:
     """Tell whether repeating a delivery still helps: not once somebody took on what it tells, or closed the alert."""
-    if reason in (SendReason.WITHDRAWN, SendReason.TEST):
+    if reason in (*ENDINGS, SendReason.TEST):
         return True
     if status in (AlertStatus.RESOLVED, AlertStatus.WITHDRAWN):
         return False
@@ -86,4 +86,4 @@ def still_wanted(status: AlertStatus, *, revision: int, acknowledged_revision: i
 
 def is_given_up(reason: SendReason, *, created_at: datetime, now: datetime) -> bool:
     """Tell whether a notice that nobody can acknowledge has been tried for long enough."""
-    return reason in (SendReason.WITHDRAWN, SendReason.TEST) and now - created_at > NOTICE_GIVEN_UP_AFTER
+    return reason in (*ENDINGS, SendReason.TEST) and now - created_at > NOTICE_GIVEN_UP_AFTER

@@ -13,7 +13,7 @@ from services.notifier.core.retries import OUTAGE_PATTERN, Attempt, Verdict
 from services.notifier.core.routing import ancestors, duty_officers, known_division
 from services.notifier.store.directory import read_register
 from services.notifier.store.rows import DeliveryRow, StepRow
-from shared.alerts import AlertStatus, ChannelName, DeliveryStatus, SendReason, StepKind
+from shared.alerts import ENDINGS, AlertStatus, ChannelName, DeliveryStatus, SendReason, StepKind
 from shared.clock import to_rfc3339
 from shared.db.session import transaction
 from shared.db.tables.notifier import alert, alert_step, delivery, delivery_attempt, staff
@@ -259,7 +259,7 @@ class Deliveries:
                 .where(staff.c.staff_id == due.staff_id, staff.c.webhook_url == due.webhook_url)
                 .values(webhook_disabled_at=now)
             )
-        if due.reason is SendReason.WITHDRAWN or await self._somebody_hears(connection, due):
+        if due.reason in ENDINGS or await self._somebody_hears(connection, due):
             return Aftermath()
         return await self._tell_duty_officers(connection, due, now)
 
