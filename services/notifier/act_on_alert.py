@@ -11,6 +11,7 @@ from services.notifier.core import acting
 from services.notifier.core.acting import REFUSALS, STEP_OF, Deed, Held, Verdict
 from services.notifier.core.alerting import deadlines
 from services.notifier.core.climbing import next_timer
+from services.notifier.core.links import Link
 from services.notifier.core.message import is_alert_id
 from services.notifier.store.acting import Acts, LockedAlert, Overtaken
 from services.notifier.store.rows import AlertRow, StepRow
@@ -45,6 +46,21 @@ class ActOnAlert:
             changed = _taken_on(act.row, caller.actor, act.now)
             await act.store(changed, verdict, body.note)
             await act.locked.end_repeats(changed)
+
+    async def acknowledge_by_link(self, link: Link, caller: Caller) -> bool:
+        """Take an alert on by a link that was checked; False if the link was used, or the caller holds the alert."""
+        async with self._on(link.alert_id, caller) as act:
+            facts = {"reason": "by_link", "link": link.revision}
+            if await act.locked.has_step(act.row.alert_id, caller.actor, facts):
+                return False
+            verdict = acting.acknowledge(act.held, caller.actor, take_over=False)
+            if verdict is Verdict.UNCHANGED:
+                return False
+            _refuse(verdict)
+            changed = _taken_on(act.row, caller.actor, act.now)
+            await act.store(changed, verdict, None, facts)
+            await act.locked.end_repeats(changed)
+            return True
 
     async def visit(self, alert_id: str, caller: Caller, body: Visit) -> None:
         """Note a visit. A visit of an alert that nobody holds also takes it on."""

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from services.notifier.channels.ports import Address, Channel
 from services.notifier.conclude_sent import PAUSES_BEFORE_OUTCOME_IS_LOST_SECONDS, ConcludeSent
 from services.notifier.core.retries import SENT, Attempt, Verdict, is_given_up, is_outage, judge, still_wanted
+from services.notifier.mail_links import MailLinks
 from services.notifier.metrics import OUTCOME_OF_STATUS, NotifierMetrics
 from services.notifier.settings import NotifierSettings
 from services.notifier.store.deliveries import NOT_TRIED, Aftermath, Deliveries, Due, Taken
@@ -100,6 +101,7 @@ class Deliver:
         parallel = settings.delivery_parallel
         # All mail goes through one relay; a webhook's host is one of many.
         self._targets = Targets(parallel if channel.name is ChannelName.SMTP else max(1, parallel // 4))
+        self._links = MailLinks(settings) if channel.name is ChannelName.SMTP else None
         self._wake = asyncio.Event()
         self._running: dict[asyncio.Task[None], Due] = {}
 
@@ -223,7 +225,8 @@ class Deliver:
     async def _attempt(self, due: Due) -> Attempt:
         address = Address(due.staff_id, due.email, due.webhook_url, due.webhook_secret)
         try:
-            return await self._channel.send(address, due.message, due.message_id)
+            message = due.message if self._links is None else self._links.put_into(due)
+            return await self._channel.send(address, message, due.message_id)
         except Exception as error:
             # A fault of ours with one message must not end the telling of all others; it is tried again, and seen.
             log.error("a channel failed in an unforeseen way", channel=due.channel, exc_info=error)

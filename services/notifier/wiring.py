@@ -17,11 +17,13 @@ from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.channels.webhook import WebhookChannel
 from services.notifier.console.alert_pages import AlertPages
 from services.notifier.console.auth import Logins, Passwords
+from services.notifier.console.link_pages import LinkPages
 from services.notifier.console.own_forms import OwnForms
 from services.notifier.console.pages import STATIC, Pages
 from services.notifier.console.queries import ConsoleQueries
 from services.notifier.console.routes import Console
 from services.notifier.deliver import Deliver, ShowPending
+from services.notifier.mail_links import MailLinks
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.raise_alert import RaiseAlert
 from services.notifier.reconcile import Reconcile, ReconcileMetrics
@@ -146,7 +148,9 @@ class Web:
         pages = Pages(self.policies, self.clock)
         forms = OwnForms(self.settings.public_url)
         alert_pages = AlertPages(pages, logins, queries, stores.reader, act, forms)
-        console = Console(pages, logins, queries, forms, alert_pages, self.metrics)
+        links = MailLinks(self.settings)
+        link_pages = LinkPages(pages, links, stores.directory, queries, stores.reader, act, self.clock)
+        console = Console(pages, logins, queries, forms, [alert_pages.routes(), link_pages.routes()], self.metrics)
         return create_app(
             self.registry,
             checks,

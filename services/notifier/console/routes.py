@@ -1,6 +1,7 @@
 """The console's pages: log in, and see what is open."""
 
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import quote
@@ -9,7 +10,6 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from services.notifier.auth import caller_of
-from services.notifier.console.alert_pages import AlertPages
 from services.notifier.console.auth import LoginOutcome, Logins, same
 from services.notifier.console.own_forms import OwnForms
 from services.notifier.console.pages import SEE_OTHER, Pages
@@ -21,7 +21,7 @@ LOGIN_TOKEN_COOKIE = "shouwang_login"  # noqa: S105 - the cookie's name
 
 
 class Console:
-    """Answers the console's requests."""
+    """Answers the console's requests. more: the routes of its other pages."""
 
     def __init__(
         self,
@@ -29,14 +29,14 @@ class Console:
         logins: Logins,
         queries: ConsoleQueries,
         forms: OwnForms,
-        alert_pages: AlertPages,
+        more: Sequence[APIRouter],
         metrics: NotifierMetrics,
     ) -> None:
         self._pages = pages
         self._logins = logins
         self._queries = queries
         self._forms = forms
-        self._alert_pages = alert_pages
+        self._more = more
         self._metrics = metrics
 
     def routes(self) -> APIRouter:
@@ -47,7 +47,8 @@ class Console:
         router.add_api_route("/login", self.show_login, methods=["GET"])
         router.add_api_route("/login", self.log_in, methods=["POST"])
         router.add_api_route("/logout", self.log_out, methods=["POST"])
-        router.include_router(self._alert_pages.routes())
+        for pages in self._more:
+            router.include_router(pages)
         return router
 
     async def show_grade_colours(self) -> Response:

@@ -57,8 +57,8 @@ RESOLUTION: Mapping[str, str] = {
     "passed_on": "已移交其他单位",
     "mistaken": "情况不实",
 }
-SAID: Mapping[str, str] = {**VISIT_RESULT, **RESOLUTION}
-"""Results of visits and resolutions, as the timeline says them."""
+SAID: Mapping[str, str] = {**VISIT_RESULT, **RESOLUTION, "by_link": "通过邮件中的链接"}
+"""Results of visits, resolutions and ways to acknowledge, as the timeline says them."""
 FORM_INCOMPLETE = "表单没有填完整：请选择结果，并写明必填的说明（不超过1000字）。"
 _REFUSAL: Mapping[str, str] = {
     "closed": "预警已办结；如需继续处理，请先重新打开。",

@@ -1,8 +1,9 @@
 """People's acts on alerts: one alert locked, judged and written in one transaction with its step and audit entry."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from typing import Any
 
 from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -74,6 +75,15 @@ class LockedAlert:
         )
         row = found.one_or_none()
         return None if row is None else Deed(StepKind(row.kind), row.actor, row.note, row.facts, row.at)
+
+    async def has_step(self, alert_id: str, actor: str, facts: Mapping[str, Any]) -> bool:
+        """Tell whether somebody has made a step with these facts already."""
+        found = await self._connection.execute(
+            select(alert_step.c.step_id)
+            .where(alert_step.c.alert_id == alert_id, alert_step.c.actor == actor, alert_step.c.facts.contains(facts))
+            .limit(1)
+        )
+        return found.one_or_none() is not None
 
     async def under_way_beside(self, row: AlertRow) -> str | None:
         """Return the id of another alert of the household that is under way."""
