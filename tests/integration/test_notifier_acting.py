@@ -66,7 +66,9 @@ async def test_an_alert_lives_from_acknowledgement_to_resolving_and_is_reopened(
     assert await timer() == OPENED + timedelta(hours=24)
     house.clock.move(HOUR)
     acted.append(await red.do("visit", result="relief_given", measures=["relief", "relief"], note="送去粮油"))
-    assert await timer() is None
+    later = await timer()
+    # No deadline of the visit is left; what the plan repeats week by week may be.
+    assert later is None or later > OPENED + timedelta(hours=24)
     house.clock.move(HOUR)
     acted.append(await red.do("resolve", resolution="risk_removed"))
     house.clock.move(HOUR)
