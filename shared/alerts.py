@@ -5,7 +5,7 @@ was told about it, from 1. A delivery is one line of telling: alert x revision x
 """
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -58,7 +58,12 @@ class SendReason(StrEnum):
     OVERDUE_VISIT = "overdue_visit"
     REMINDER = "reminder"
     WITHDRAWN = "withdrawn"
+    HOUSEHOLD_CLOSED = "household_closed"
     TEST = "test"
+
+
+ENDINGS = (SendReason.WITHDRAWN, SendReason.HOUSEHOLD_CLOSED)
+"""With these, those who were told hear that nothing needs to be done any more."""
 
 
 class StepKind(StrEnum):
@@ -78,6 +83,11 @@ class StepKind(StrEnum):
     REROUTED = "rerouted"
     UNREACHABLE = "unreachable"
     WITHDRAWN = "withdrawn"
+    VISITED = "visited"
+    VISITED_IN_VAIN = "visited_in_vain"
+    RESOLVED = "resolved"
+    REOPENED = "reopened"
+    COMMENTED = "commented"
 
 
 class _Shape(BaseModel):
@@ -128,7 +138,7 @@ class DeliveryLine(_Shape):
 
 
 class TimelineStep(_Shape):
-    """One line of the timeline. actor: staff_id, key:<id>, or system."""
+    """One line of the timeline. actor: staff_id, key:<id>, or system. measures: what a visitor arranged."""
 
     at: Instant
     kind: StepKind
@@ -137,6 +147,7 @@ class TimelineStep(_Shape):
     old_grade: GradeCode | None = None
     new_grade: GradeCode | None = None
     reason: str | None = None
+    measures: tuple[str, ...] = ()
 
 
 class Alert(_Shape):
@@ -152,6 +163,8 @@ class Alert(_Shape):
     updated_at: Instant
     owner: str | None
     acknowledged_at: Instant | None
+    visited_at: Instant | None
+    closed_at: Instant | None
     acknowledge_by: Instant | None
     visit_by: Instant | None
     revision: int
@@ -178,10 +191,46 @@ class AlertPage(_Shape):
     next: str | None
 
 
-class Acknowledgement(BaseModel):
-    """Body of an acknowledgement; all may be left out. take_over: also from someone who holds the alert already."""
-
+class _Body(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
-    note: Annotated[str | None, Field(max_length=1_000)] = None
+
+Note = Annotated[str, Field(max_length=1_000)]
+Words = Annotated[str, Field(min_length=1, max_length=1_000, pattern=r"\S")]
+MeasureCode = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+VisitResult = Literal["relief_given", "stable", "needs_plan", "not_found"]
+Resolution = Literal["risk_removed", "measures_done", "passed_on", "mistaken"]
+
+
+class Acknowledgement(_Body):
+    """Body of an acknowledgement; all may be left out. take_over: also from someone who holds the alert already."""
+
+    note: Note | None = None
     take_over: bool = False
+
+
+class Visit(_Body):
+    """Body of a visit. measures: codes of what was arranged there. not_found: nobody met, the visit is still owed."""
+
+    result: VisitResult
+    measures: Annotated[tuple[MeasureCode, ...], Field(max_length=20, strict=False)] = ()
+    note: Note | None = None
+
+
+class Closing(_Body):
+    """Body of a resolving: why the alert needs nobody any more."""
+
+    resolution: Resolution
+    note: Note | None = None
+
+
+class Reopening(_Body):
+    """Body of a reopening; note: what happened since."""
+
+    note: Words
+
+
+class Comment(_Body):
+    """Body of a comment."""
+
+    note: Words

@@ -97,6 +97,7 @@ class GradeChanged(_Part):
     """A household's held grade changed (message on the topic of grade changes).
 
     old equals new where the household only moved to another division: others look after it now.
+    closed: the register has closed the household, which is not judged any more; new is green then, and says nothing.
     id: "<household_id>:<version>"; version counts the household's changes from 1; old is null at the first grade.
     on_day: the day judged; decided_at: when the service decided; recorded_at: when the triggering event was received.
     figures: intermediate quantities in their output formats (text, whole numbers, or null for "no finite value").
@@ -124,6 +125,7 @@ class GradeChanged(_Part):
     suggested_category: str | None = None
     policy: PolicyRef
     recorded_at: Instant | None = None
+    closed: bool = False
 
     @property
     def old_grade(self) -> RiskGrade | None:

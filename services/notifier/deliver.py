@@ -16,6 +16,7 @@ from services.notifier.channels.ports import Address, Channel
 from services.notifier.conclude_sent import PAUSES_BEFORE_OUTCOME_IS_LOST_SECONDS, ConcludeSent
 from services.notifier.core.channel_order import ONE_IS_ENOUGH
 from services.notifier.core.retries import Attempt, Verdict, is_given_up, judge, still_wanted
+from services.notifier.mail_links import MailLinks
 from services.notifier.metrics import OUTCOME_OF_STATUS, NotifierMetrics
 from services.notifier.settings import NotifierSettings
 from services.notifier.siren import Siren
@@ -67,6 +68,7 @@ class Deliver:
         share = parallel if channel.name is ChannelName.SMTP else max(1, parallel // 4)
         self._targets = Targets(share, settings.probe_seconds)
         quiet = channel.name in ONE_IS_ENOUGH
+        self._links = MailLinks(settings) if channel.name is ChannelName.SMTP else None
         self._poll_seconds = max(settings.poll_seconds, QUIET_POLL_SECONDS if quiet else 0.0)
         self._wake = asyncio.Event()
         # Duty officers and next channels may be told by another lane than this one.
@@ -202,7 +204,8 @@ class Deliver:
     async def _attempt(self, due: Due) -> Attempt:
         address = Address(due.staff_id, due.address, due.secret)
         try:
-            return await self._channel.send(address, due.message, due.message_id)
+            message = due.message if self._links is None else self._links.put_into(due)
+            return await self._channel.send(address, message, due.message_id)
         except Exception as error:
             # A fault of ours with one message must not end the telling of all others; it is tried again, and seen.
             log.error("a channel failed in an unforeseen way", channel=due.channel, exc_info=error)

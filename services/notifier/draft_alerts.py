@@ -22,6 +22,7 @@ SEND_REASONS: Mapping[Why, SendReason] = {
     Why.GRADE_WORSE: SendReason.GRADE_WORSE,
     Why.NEW_FIRST_CAUSE: SendReason.NEW_FIRST_CAUSE,
     Why.REFUTED: SendReason.WITHDRAWN,
+    Why.HOUSEHOLD_CLOSED: SendReason.HOUSEHOLD_CLOSED,
 }
 STEPS: Mapping[Why, StepKind] = {
     Why.OPENED_WORSE: StepKind.OPENED,
@@ -29,6 +30,7 @@ STEPS: Mapping[Why, StepKind] = {
     Why.GRADE_WORSE: StepKind.WORSENED,
     Why.GRADE_BETTER: StepKind.IMPROVED,
     Why.REFUTED: StepKind.WITHDRAWN,
+    Why.HOUSEHOLD_CLOSED: StepKind.WITHDRAWN,
 }
 
 

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from shared.alerts import Acknowledgement
+from pydantic import BaseModel
+
+from shared.alerts import Acknowledgement, Closing, Comment, Reopening, Visit
 from shared.codec import TEXT_PATTERN
 from shared.http.openapi import complete_problems, problem_responses
 
@@ -11,11 +13,25 @@ _ACTING = ("malformed-json", "not-found", "conflict", "too-large", "unsupported-
 _CALLERS = [{"key": list[str]()}, {"session": list[str]()}]
 
 
-def _acknowledgement() -> dict[str, Any]:
-    schema = Acknowledgement.model_json_schema()
-    # The decoder refuses other characters before the model sees them.
-    schema["properties"]["note"]["pattern"] = TEXT_PATTERN
+def _body(shape: type[BaseModel]) -> dict[str, Any]:
+    schema = shape.model_json_schema()
+    note = schema["properties"]["note"]
+    # The decoder refuses other characters before the model sees them; a text that must say something is not blank.
+    blank_refused = r"^(?=[\s\S]*\S)" if note.get("minLength") else "^"
+    note["pattern"] = blank_refused + TEXT_PATTERN.removeprefix("^")
     return schema
+
+
+def _act(operation_id: str, summary: str, shape: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
+    return {
+        "summary": summary,
+        "operation_id": operation_id,
+        "responses": problem_responses(*_READING, *_ACTING),
+        "openapi_extra": {
+            "security": _CALLERS,
+            "requestBody": {"required": required, "content": {"application/json": {"schema": _body(shape)}}},
+        },
+    }
 
 
 LIST_ALERTS: dict[str, Any] = {
@@ -30,18 +46,15 @@ SHOW_ALERT: dict[str, Any] = {
     "responses": problem_responses(*_READING, "not-found"),
     "openapi_extra": {"security": _CALLERS},
 }
-ACKNOWLEDGE_ALERT: dict[str, Any] = {
-    "summary": "Take an alert on; a repeat changes nothing",
-    "operation_id": "acknowledge_alert",
-    "responses": problem_responses(*_READING, *_ACTING),
-    "openapi_extra": {
-        "security": _CALLERS,
-        "requestBody": {
-            "required": False,
-            "content": {"application/json": {"schema": _acknowledgement()}},
-        },
-    },
-}
+ACKNOWLEDGE_ALERT = _act(
+    "acknowledge_alert", "Take an alert on; a repeat changes nothing", Acknowledgement, required=False
+)
+VISIT_HOUSEHOLD = _act(
+    "visit_household", "Note a visit to the household; it also takes on an alert that nobody holds", Visit
+)
+RESOLVE_ALERT = _act("resolve_alert", "Close an alert; a red or orange one only after a visit", Closing)
+REOPEN_ALERT = _act("reopen_alert", "Take up again an alert that was resolved within the last 30 days", Reopening)
+COMMENT_ON_ALERT = _act("comment_on_alert", "Add a remark to the timeline, in any state", Comment)
 
 
 def complete(document: dict[str, Any]) -> None:

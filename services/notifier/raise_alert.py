@@ -71,12 +71,12 @@ class RaiseAlert:
     async def _drafts(self, tx: AlertTransaction, changes: Sequence[GradeChanged]) -> Drafts:
         households = {change.household_id for change in changes}
         alerts = await tx.under_way(households)
-        replayed = {change.household_id for change in changes if change.trigger.kind == "replay"}
+        may_end = {one.household_id for one in changes if one.closed or one.trigger.kind == "replay"}
         return Drafts(
             Surroundings(
                 policies=self._policies,
                 register=await tx.register(change.division for change in changes),
-                told=await tx.told([alerts[one].alert_id for one in replayed if one in alerts]),
+                told=await tx.told([alerts[one].alert_id for one in may_end if one in alerts]),
                 public_url=self._public_url,
                 now=self._clock.now(),
             ),

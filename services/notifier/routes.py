@@ -4,10 +4,10 @@ import base64
 import binascii
 import json
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Query, Request
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from services.notifier import openapi
 from services.notifier.act_on_alert import ActOnAlert
@@ -15,13 +15,24 @@ from services.notifier.auth import ApiCallers, Caller
 from services.notifier.core.message import is_alert_id
 from services.notifier.core.routing import prefix_of
 from services.notifier.store.reading import After, AlertReader, Filters
-from shared.alerts import Acknowledgement, Alert, AlertDetail, AlertPage, AlertStatus
+from shared.alerts import (
+    Acknowledgement,
+    Alert,
+    AlertDetail,
+    AlertPage,
+    AlertStatus,
+    Closing,
+    Comment,
+    Reopening,
+    Visit,
+)
 from shared.codec import MalformedJson, decode_json
 from shared.errors import Fault, RefusedRequest
 from shared.events.envelope import HOUSEHOLD_ID_PATTERN, faults_of
 from shared.grades import GradeCode, RiskGrade
 
 BODY_LIMIT_BYTES = 16 * 1024
+Body = TypeVar("Body", bound=BaseModel)
 LIST_PARAMETERS = frozenset({"household_id", "division", "grade", "status", "cursor", "limit"})
 
 
@@ -58,7 +69,31 @@ def api_routes(callers: ApiCallers, reader: AlertReader, act: ActOnAlert) -> API
     @router.post("/alerts/{alert_id}/acknowledge", **openapi.ACKNOWLEDGE_ALERT)
     async def acknowledge_alert(request: Request, alert_id: str) -> AlertDetail:
         caller = await callers.actor(request)
-        await act.acknowledge(alert_id, caller, await _read_body(request))
+        await act.acknowledge(alert_id, caller, await _read_body(request, Acknowledgement, may_be_absent=True))
+        return await _find(reader, caller, alert_id)
+
+    @router.post("/alerts/{alert_id}/visit", **openapi.VISIT_HOUSEHOLD)
+    async def visit_household(request: Request, alert_id: str) -> AlertDetail:
+        caller = await callers.actor(request)
+        await act.visit(alert_id, caller, await _read_body(request, Visit))
+        return await _find(reader, caller, alert_id)
+
+    @router.post("/alerts/{alert_id}/resolve", **openapi.RESOLVE_ALERT)
+    async def resolve_alert(request: Request, alert_id: str) -> AlertDetail:
+        caller = await callers.actor(request)
+        await act.resolve(alert_id, caller, await _read_body(request, Closing))
+        return await _find(reader, caller, alert_id)
+
+    @router.post("/alerts/{alert_id}/reopen", **openapi.REOPEN_ALERT)
+    async def reopen_alert(request: Request, alert_id: str) -> AlertDetail:
+        caller = await callers.actor(request)
+        await act.reopen(alert_id, caller, await _read_body(request, Reopening))
+        return await _find(reader, caller, alert_id)
+
+    @router.post("/alerts/{alert_id}/comment", **openapi.COMMENT_ON_ALERT)
+    async def comment_on_alert(request: Request, alert_id: str) -> AlertDetail:
+        caller = await callers.actor(request)
+        await act.comment(alert_id, caller, await _read_body(request, Comment))
         return await _find(reader, caller, alert_id)
 
     return router
@@ -105,14 +140,16 @@ async def _find(reader: AlertReader, caller: Caller, alert_id: str) -> AlertDeta
     return found
 
 
-async def _read_body(request: Request) -> Acknowledgement:
+async def _read_body(request: Request, shape: type[Body], *, may_be_absent: bool = False) -> Body:
+    """Read a body strictly. Raises RefusedRequest."""
     body = await request.body()
-    if not body:
-        return Acknowledgement()
+    if not body and may_be_absent:
+        return shape()
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise RefusedRequest("unsupported-media-type", "send application/json, or no body")
+        wanted = "send application/json, or no body" if may_be_absent else "send application/json"
+        raise RefusedRequest("unsupported-media-type", wanted)
     try:
-        return Acknowledgement.model_validate(decode_json(body))
+        return shape.model_validate(decode_json(body))
     except MalformedJson as error:
         raise RefusedRequest("malformed-json", faults=[error.fault]) from None
     except ValidationError as error:

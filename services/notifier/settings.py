@@ -11,6 +11,7 @@ from shared.http.protocol_limits import HttpSettings
 
 IMPLICIT_TLS_PORT = 465
 _BASE_URL = r"^https?://[^\s/?#@]+$"
+SHORTEST_LINK_SECRET = 32
 
 
 class NotifierSettings(HttpSettings):
@@ -102,6 +103,20 @@ class NotifierSettings(HttpSettings):
         15.0
     )
 
+    link_secrets: Annotated[
+        SecretStr,
+        Field(
+            description="secrets, each of 32 characters or more, with commas between, of the links in mail by which"
+            " people acknowledge without a login; the first signs, all are honoured; without any there are none"
+        ),
+    ] = SecretStr("")
+    link_hours: Annotated[int, Field(ge=1, le=168, description="how long such a link can be used")] = 24
+
+    @property
+    def link_secrets_list(self) -> tuple[str, ...]:
+        """The secrets of links, the newest first."""
+        return tuple(one.strip() for one in self.link_secrets.get_secret_value().split(",") if one.strip())
+
     @property
     def smtp_implicit_tls(self) -> bool:
         """Whether the relay is spoken to in TLS from the first byte."""
@@ -121,6 +136,11 @@ class NotifierSettings(HttpSettings):
 
     @model_validator(mode="after")
     def _is_safe(self) -> Self:
+        if any(len(secret) < SHORTEST_LINK_SECRET for secret in self.link_secrets_list):
+            raise ValueError(
+                f"each of SHOUWANG_NOTIFIER_LINK_SECRETS needs {SHORTEST_LINK_SECRET} characters or more;"
+                " `openssl rand -hex 32` makes one"
+            )
         if self.environment == "production":
             if self.webhook_allow_private:
                 raise ValueError("SHOUWANG_NOTIFIER_WEBHOOK_ALLOW_PRIVATE is for desks and tests, not for production")

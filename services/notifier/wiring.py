@@ -19,11 +19,15 @@ from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.channels.webhook import WebhookChannel
 from services.notifier.channels.wecom_app import WecomApp
 from services.notifier.climb import Climb
+from services.notifier.console.alert_pages import AlertPages
 from services.notifier.console.auth import Logins, Passwords
+from services.notifier.console.link_pages import LinkPages
+from services.notifier.console.own_forms import OwnForms
 from services.notifier.console.pages import STATIC, Pages
 from services.notifier.console.queries import ConsoleQueries
 from services.notifier.console.routes import Console
 from services.notifier.deliver import Deliver, ShowPending
+from services.notifier.mail_links import MailLinks
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.pass_on import PassOn
 from services.notifier.raise_alert import RaiseAlert
@@ -170,10 +174,13 @@ class Web:
     def app(self, stores: Stores, queries: ConsoleQueries, checks: Mapping[str, Check]) -> FastAPI:
         """Join API and console; needs no log."""
         logins = Logins(stores.directory, stores.sessions, self.passwords, self.clock, self.settings)
-        act = ActOnAlert(stores.acknowledgements, self.clock)
+        act = ActOnAlert(stores.acts, self.clock, self.policies)
         pages = Pages(self.policies, self.clock)
-        public_url = self.settings.public_url
-        console = Console(pages, logins, queries, stores.reader, act, self.metrics, public_url)
+        forms = OwnForms(self.settings.public_url)
+        alert_pages = AlertPages(pages, logins, queries, stores.reader, act, forms)
+        links = MailLinks(self.settings)
+        link_pages = LinkPages(pages, links, stores.directory, queries, stores.reader, act, self.clock)
+        console = Console(pages, logins, queries, forms, [alert_pages.routes(), link_pages.routes()], self.metrics)
         return create_app(
             self.registry,
             checks,

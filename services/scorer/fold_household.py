@@ -10,11 +10,12 @@ from services.scorer.core.grade import Decision
 from services.scorer.core.household import Change, HouseholdState, advance, fold, new_household, replay
 from services.scorer.core.state_codec import decode, encode
 from services.scorer.fold_anew import check_writable, findings_of, fold_anew, status_of
-from services.scorer.grade_change import Household, Occasion, grade_change
+from services.scorer.grade_change import Household, Occasion, closing, grade_change
 from services.scorer.outcome import Outcome, parked_reason
 from services.scorer.read_record import ReceivedEvent
 from services.scorer.residence import division_from, stays_of
-from services.scorer.store import LedgerRow, StateRow, TransitionRow
+from services.scorer.store import LedgerRow, StateRow
+from shared.clock import day_of
 from shared.events.catalogue import EVENT_TYPES
 from shared.events.household_event import HouseholdEvent
 from shared.grades import RiskGrade
@@ -120,6 +121,8 @@ class _Work:
         decision = anew.folded.decision
         if decision is not None and (int(decision.grade), anew.division) != told:
             self._note(_grade(self._row.grade), decision, Occasion("replay"), None)
+        if (held := _grade(self._row.grade)) is not None and self._state.closed:
+            self._note_closing(held, Occasion("replay"), None)
         self._made.findings.extend(findings_of(anew.folded, self._row.household_id, history))
 
     def take(self, received: ReceivedEvent) -> None:
@@ -169,7 +172,7 @@ class _Work:
 
     def _fold(self, received: ReceivedEvent) -> date | None:
         before, division = self._book, self._division
-        told = len(self._made.changes)
+        held, was_closed, told = self._state.grade, self._state.closed, len(self._made.changes)
         self._division = self._division_after(received)
         folded = fold(self._state, received.event, self._book)
         if folded.needs_replay:
@@ -184,6 +187,10 @@ class _Work:
         if decision is not None and self._division != division and len(self._made.changes) == told:
             # Told although the grade stays: who looks after the household is now somebody else.
             self._note(decision.grade, decision, _occasion("event", received), received.identity)
+        # On the way to this day the grade may have changed, or come, once more.
+        last = self._made.changes[-1].new_grade if len(self._made.changes) > told else held
+        if last is not None and self._state.closed and not was_closed:
+            self._note_closing(last, _occasion("event", received), received.identity)
         check_writable(self._state)
         return folded.recorded_on
 
@@ -224,21 +231,18 @@ class _Work:
         self, old: RiskGrade | None, decision: Decision, occasion: Occasion, trigger_identity: bytes | None
     ) -> None:
         self._version += 1
-        household = Household(self._row.household_id, self._division, self._state.alias)
-        change = grade_change(household, self._version, old, decision, occasion, self._now)
-        self._made.changes.append(change)
-        self._made.transitions.append(
-            TransitionRow(
-                household_id=change.household_id,
-                version=change.version,
-                old_grade=_number(change.old_grade),
-                new_grade=int(change.new_grade),
-                on_day=change.on_day,
-                decided_at=change.decided_at,
-                trigger_identity=trigger_identity,
-                change=change.model_dump_json(),
-            )
-        )
+        change = grade_change(self._household, self._version, old, decision, occasion, self._now)
+        self._made.tell(change, trigger_identity)
+
+    def _note_closing(self, old: RiskGrade, occasion: Occasion, trigger_identity: bytes | None) -> None:
+        self._version += 1
+        day = self._state.clock_on or day_of(self._now)
+        change = closing(self._household, self._version, old, self._book.on(day), occasion, day, self._now)
+        self._made.tell(change, trigger_identity)
+
+    @property
+    def _household(self) -> Household:
+        return Household(self._row.household_id, self._division, self._state.alias)
 
     def _division_after(self, received: ReceivedEvent) -> str:
         return division_from(received.event) or self._division

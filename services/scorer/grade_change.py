@@ -1,13 +1,20 @@
 """Turns a change that the core decided into the message that tells of it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 from services.scorer.core.dimensions import dimensions
 from services.scorer.core.explain import measures, reasons
 from services.scorer.core.grade import Decision
-from shared.grades import DimensionGrade, GradeChanged, RiskGrade, Trigger
+from shared.grades import DimensionGrade, GradeChanged, Reason, RiskGrade, Trigger
+from shared.policy import Policy
+
+CLOSED = Reason(
+    code="HOUSEHOLD_CLOSED",
+    text_zh="该户已销户，不再监测",
+    text_en="the register has closed the household; it is not watched any more",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,34 @@ def grade_change(
         suggested_category=decision.suggested_category,
         policy=decision.policy_ref,
         recorded_at=occasion.recorded_at,
+    )
+
+
+def closing(
+    household: Household,
+    version: int,
+    old: RiskGrade,
+    policy: Policy,
+    occasion: Occasion,
+    on_day: date,
+    now: datetime,
+) -> GradeChanged:
+    """Say that the household has no grade any more because the register has closed it."""
+    return GradeChanged(
+        id=f"{household.household_id}:{version}",
+        household_id=household.household_id,
+        alias=household.alias,
+        division=household.division,
+        version=version,
+        old=old.code,
+        new=RiskGrade.GREEN.code,
+        on_day=on_day,
+        decided_at=now,
+        trigger=Trigger(kind=occasion.kind, event_id=occasion.event_id, source=occasion.source, type=occasion.type),
+        reasons=(CLOSED,),
+        policy=policy.ref,
+        recorded_at=occasion.recorded_at,
+        closed=True,
     )
 
 

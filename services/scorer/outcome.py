@@ -35,6 +35,22 @@ class Outcome:
         """The household that no register knows, and the division that its event named."""
         return (self.state.household_id, self.state.division)
 
+    def tell(self, change: GradeChanged, trigger_identity: bytes | None) -> None:
+        """Add a change of grade, as a message and as a row. trigger_identity: of the event that brought it."""
+        self.changes.append(change)
+        self.transitions.append(
+            TransitionRow(
+                household_id=change.household_id,
+                version=change.version,
+                old_grade=None if change.old_grade is None else int(change.old_grade),
+                new_grade=int(change.new_grade),
+                on_day=change.on_day,
+                decided_at=change.decided_at,
+                trigger_identity=trigger_identity,
+                change=change.model_dump_json(),
+            )
+        )
+
 
 def parked_reason(error: Exception, step: str, now: datetime) -> str:
     """Say what failed, at which event or other step, and since when; `read_parked_reason` takes it apart."""

@@ -65,6 +65,7 @@ def make_change(
     causes: Sequence[str] = ("illness",),
     kind: Literal["event", "timer", "replay"] = "event",
     decided_at: datetime = NOW,
+    closed: bool = False,
 ) -> GradeChanged:
     """A change of grade; only what matters is named."""
     return GradeChanged(
@@ -84,6 +85,7 @@ def make_change(
         causes=tuple(causes),
         measures=(Measure(code="treat_first", cause="illness", text_zh="先诊疗后付费", text_en="treat first"),),
         policy=PolicyRef(name="national", version="1", hash="0"),
+        closed=closed,
     )
 
 

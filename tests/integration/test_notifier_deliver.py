@@ -18,7 +18,7 @@ from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.channels.webhook import WebhookChannel
 from services.notifier.core.retries import Attempt
 from services.notifier.deliver import Deliver
-from services.notifier.store.alerts import Acknowledgements
+from services.notifier.store.acting import Acts
 from services.notifier.try_channels import try_channels
 from services.notifier.why import explain
 from shared.alerts import Acknowledgement, ChannelName, StepKind
@@ -502,7 +502,7 @@ async def test_acknowledging_ends_repeats_but_not_first_attempts(parts, mail, we
     hook.always = "500 Broken"
     await deliver_all(web)
     found = await parts.alert()
-    act = ActOnAlert(Acknowledgements(parts.engine), clock)
+    act = ActOnAlert(Acts(parts.engine), clock, parts.policies)
     await act.acknowledge(found.id, Caller("cadre-1", VILLAGE), Acknowledgement())
     clock.move(timedelta(hours=1))
     assert await deliver_all(web) == 0
@@ -517,7 +517,7 @@ async def test_a_worse_grade_is_told_also_of_an_alert_that_somebody_holds(parts,
     await parts.people(make_person("cadre-1"))
     await parts.take(make_change("yellow"))
     await deliver_all(mail)
-    act = ActOnAlert(Acknowledgements(parts.engine), clock)
+    act = ActOnAlert(Acts(parts.engine), clock, parts.policies)
     await act.acknowledge((await parts.alert()).id, Caller("cadre-1", VILLAGE), Acknowledgement())
     await parts.take(make_change("red", "yellow", version=2))
     relay.data_replies = ["451 later"]

@@ -171,6 +171,27 @@ async def test_refuted_evidence_withdraws_the_alert_and_tells_those_who_were_tol
     assert first["town-1"] == first["team-1"] == "suppressed"
 
 
+@pytest.mark.parametrize("status", ["open", "acknowledged", "visited"])
+async def test_closing_a_household_ends_its_alert_whoever_holds_it_and_tells_those_who_were_told(parts, status):
+    await parts.people(*RED_TEAM)
+    await parts.take(make_change("red"))
+    async with transaction(parts.engine) as connection:
+        await connection.execute(
+            text("UPDATE delivery SET status = 'sent', attempts = 1 WHERE staff_id IN ('cadre-1', 'county-1')")
+        )
+        await connection.execute(text("UPDATE alert SET status = :status"), {"status": status})
+    closing = make_change("green", "red", version=2, closed=True, causes=())
+    await parts.take(closing, closing)
+    found = await parts.alert()
+    assert (found.status, found.revision) == (AlertStatus.WITHDRAWN, 2)
+    assert {line.recipient for line in found.deliveries if line.revision == 2} == {"cadre-1", "county-1"}
+    assert {line.reason for line in found.deliveries if line.revision == 2} == {"household_closed"}
+    detail = await parts.reader.one("", found.id)
+    assert (detail.timeline[-1].kind, detail.timeline[-1].reason) == (StepKind.WITHDRAWN, "household_closed")
+    await parts.take(make_change("red", None, version=3))
+    assert sorted(str(one.status) for one in await parts.alerts()) == ["open", "withdrawn"]
+
+
 async def test_an_alert_opened_and_refuted_in_one_batch_tells_nobody(parts):
     await parts.people(*RED_TEAM)
     await parts.take(make_change("red"), make_change("green", "red", version=2, kind="replay", causes=()))

@@ -172,6 +172,17 @@ def test_an_honest_household_of_any_history_is_found_sound(seed: int) -> None:
     assert verdict.figures["households"] == {"judged": 1, "by_result_alone": 0, "not_judged": {}}
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_closed_household_is_found_sound_and_a_closing_that_was_not_told_is_found(seed: int) -> None:
+    scorer = lived(seed)
+    day = scorer.tables.ledger[-1].recorded_on + timedelta(days=20)
+    scorer.take(make_message("registry.closed", HOME, {"reason": "moved"}, id="closing", at=_noon(day)))
+    verdict = convicted(scorer.tables)
+    assert verdict.valid, verdict.why
+    assert scorer.tables.transitions.pop().change["closed"]
+    assert convicted(scorer.tables).proofs == {"misgraded": [HOME]}
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_the_judges_course_ends_where_the_reference_ends(seed: int) -> None:
     case = random_case(Random(seed), most_events=6, most_days=90)

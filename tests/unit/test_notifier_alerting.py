@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from services.notifier.core.acting import Held, Verdict, acknowledge
 from services.notifier.core.alerting import Action, OpenAlert, Why, deadlines, decide, span_words
 from shared.alerts import AlertStatus
 from shared.grades import RiskGrade
@@ -84,6 +83,11 @@ def test_only_refuted_evidence_withdraws_and_only_an_alert_that_nobody_has_taken
     assert decision.action is action
 
 
+def test_closing_a_household_without_an_alert_tells_nobody():
+    decision = decide(make_change("green", "red", version=2, closed=True), None, last_version=1, policy=policy())
+    assert (decision.action, decision.why) == (Action.IGNORE, Why.HOUSEHOLD_CLOSED)
+
+
 @pytest.mark.parametrize(
     ("grade", "roles"),
     [
@@ -127,20 +131,3 @@ def test_deadlines_follow_the_policys_timetable(grade, acknowledge, visit, steps
 )
 def test_spans_are_said_so_that_nobody_reads_more_time_than_there_is(span, zh, en):
     assert span_words(span) == (zh, en)
-
-
-@pytest.mark.parametrize(
-    ("held", "take_over", "verdict"),
-    [
-        (Held(AlertStatus.OPEN, None, 1, None), False, Verdict.ACKNOWLEDGED),
-        (Held(AlertStatus.ACKNOWLEDGED, "me", 1, 1), False, Verdict.UNCHANGED),
-        (Held(AlertStatus.ACKNOWLEDGED, "me", 2, 1), False, Verdict.ACKNOWLEDGED),
-        (Held(AlertStatus.ACKNOWLEDGED, "other", 1, 1), False, Verdict.HELD_BY_OTHER),
-        (Held(AlertStatus.ACKNOWLEDGED, "other", 1, 1), True, Verdict.TAKEN_OVER),
-        (Held(AlertStatus.VISITED, "other", 1, 1), True, Verdict.TAKEN_OVER),
-        (Held(AlertStatus.RESOLVED, "me", 1, 1), True, Verdict.CLOSED),
-        (Held(AlertStatus.WITHDRAWN, None, 1, None), True, Verdict.CLOSED),
-    ],
-)
-def test_to_acknowledge_is_to_own_and_only_an_open_alert_can_be_owned(held, take_over, verdict):
-    assert acknowledge(held, "me", take_over=take_over) is verdict

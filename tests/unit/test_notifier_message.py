@@ -59,6 +59,7 @@ def facts(grade=RiskGrade.RED, **values):
             facts(reason=SendReason.REMINDER, task=("每周走访，直至降为橙色", "visited weekly until orange")),
             "【守望】红色预警（定期任务） ▲ 某村 户 H-1024 每周走访，直至降为橙色",
         ),
+        (facts(reason=SendReason.HOUSEHOLD_CLOSED), "【守望】预警结束 某村 户 H-1024 无需再处理"),
     ],
 )
 def test_the_subject_says_grade_sign_place_and_what_to_do(given, subject):

@@ -190,3 +190,30 @@ def test_a_move_to_another_jurisdiction_is_told_with_the_decision_that_is_stored
     assert (change.old, change.new, change.version) == ("green", "green", 2)
     assert (change.policy.name, change.figures["line_yuan"]) == ("county-own-line", 9000)
     assert outcome.state.grade == int(change.new_grade)
+
+
+def test_closing_a_household_is_told_once_with_the_grade_it_had() -> None:
+    illness = make_message("health.major_illness", data={"self_pay_yuan": 60000})
+    closed = make_message("registry.closed", data={"reason": "moved"}, id="c1")
+    again = make_message("registry.closed", data={"reason": "moved"}, id="c2")
+    events = [received(one) for one in (enrolment(), illness, closed, again)]
+    outcome = fold_household(None, events, None, NOW, POLICIES)
+    told = outcome.changes[-1]
+    assert [change.closed for change in outcome.changes] == [False, False, True]
+    assert (told.old, told.new, told.trigger.event_id, told.version) == ("red", "green", "c1", 3)
+    assert [reason.code for reason in told.reasons] == ["HOUSEHOLD_CLOSED"]
+    assert (outcome.state.status, outcome.state.grade, outcome.state.version) == ("closed", None, 3)
+    assert (outcome.transitions[-1].new_grade, outcome.transitions[-1].trigger_identity) == (0, events[2].identity)
+
+
+def test_a_household_that_nobody_enrolled_is_closed_without_a_word() -> None:
+    closed = received(make_message("registry.closed", data={"reason": "moved"}))
+    assert fold_household(None, [closed], None, NOW, POLICIES).changes == []
+
+
+def test_a_household_that_its_ledger_finds_closed_is_told_closed() -> None:
+    events = [received(enrolment()), received(make_message("registry.closed", data={"reason": "moved"}))]
+    history = [one.event for one in events]
+    stored = fold_household(None, events[:1], None, NOW, POLICIES).state
+    outcome = refold_household(replace(stored, household_seq=2), history, NOW, POLICIES)
+    assert [(change.closed, change.trigger.kind) for change in outcome.changes] == [(True, "replay")]

@@ -13,6 +13,7 @@ from services.notifier.console.colours import grade_styles
 from shared.clock import Clock, day_of
 from shared.policy import Policies, Policy
 
+SEE_OTHER = 303
 STATIC = Path(__file__).parent / "static"
 
 
@@ -64,3 +65,7 @@ class Pages:
     def fault(self, visitor: Visitor | None, status: int, title: str, text: str) -> HTMLResponse:
         """Render a page that says what went wrong and what to do."""
         return self.show("fault.html", visitor, status, title=title, text=text)
+
+    def not_meant(self, visitor: Visitor) -> HTMLResponse:
+        """Render the answer to a form that may be forged."""
+        return self.fault(visitor, 403, "页面已过期", "请返回，刷新页面后再操作一次。")

@@ -1,50 +1,43 @@
-"""The console's pages: log in, see what is open, look at one alert, take it on."""
+"""The console's pages: log in, and see what is open."""
 
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from services.notifier.act_on_alert import ActOnAlert
 from services.notifier.auth import caller_of
-from services.notifier.console.auth import LoginOutcome, Logins, Visitor, same
-from services.notifier.console.pages import Pages
+from services.notifier.console.auth import LoginOutcome, Logins, same
+from services.notifier.console.own_forms import OwnForms
+from services.notifier.console.pages import SEE_OTHER, Pages
 from services.notifier.console.queries import ConsoleQueries, OpenAlerts, Place
 from services.notifier.core.message import is_alert_id
 from services.notifier.metrics import NotifierMetrics
-from services.notifier.store.reading import AlertReader
-from shared.alerts import Acknowledgement
-from shared.errors import RefusedRequest
-from shared.http.catalogue import PROBLEMS
 
 LOGIN_TOKEN_COOKIE = "shouwang_login"  # noqa: S105 - the cookie's name
-SEE_OTHER = 303
-CONFLICT_WORDS = "这条预警的状态刚刚有变化，请看过下面的最新情况再操作。"
 
 
 class Console:
-    """Answers the console's requests."""
+    """Answers the console's requests. more: the routes of its other pages."""
 
     def __init__(
         self,
         pages: Pages,
         logins: Logins,
         queries: ConsoleQueries,
-        reader: AlertReader,
-        act: ActOnAlert,
+        forms: OwnForms,
+        more: Sequence[APIRouter],
         metrics: NotifierMetrics,
-        public_url: str,
     ) -> None:
         self._pages = pages
         self._logins = logins
         self._queries = queries
-        self._reader = reader
-        self._act = act
+        self._forms = forms
+        self._more = more
         self._metrics = metrics
-        self._origin = _origin(public_url)
 
     def routes(self) -> APIRouter:
         """Return the console's routes."""
@@ -54,8 +47,8 @@ class Console:
         router.add_api_route("/login", self.show_login, methods=["GET"])
         router.add_api_route("/login", self.log_in, methods=["POST"])
         router.add_api_route("/logout", self.log_out, methods=["POST"])
-        router.add_api_route("/alerts/{alert_id}", self.show_alert, methods=["GET"])
-        router.add_api_route("/alerts/{alert_id}/acknowledge", self.acknowledge, methods=["POST"])
+        for pages in self._more:
+            router.include_router(pages)
         return router
 
     async def show_grade_colours(self) -> Response:
@@ -80,7 +73,7 @@ class Console:
         onward = local_path(next)
         cookie = request.cookies.get(LOGIN_TOKEN_COOKIE, "")
         # Also a login can be forged: the victim would then work, and write, in somebody else's account.
-        if not cookie or not same(token, cookie) or not self._is_own(request):
+        if not cookie or not same(token, cookie) or not self._forms.is_own(request):
             return self._login_page(request, onward, "登录页面已过期，请再试一次。", 403)
         answer = RedirectResponse(onward, SEE_OTHER)
         address = request.client.host if request.client else "unknown"
@@ -103,8 +96,8 @@ class Console:
         answer = RedirectResponse("/login", SEE_OTHER)
         if visitor is None:
             return answer
-        if not self._is_meant(request, visitor, csrf):
-            return self._not_meant(visitor)
+        if not self._forms.is_meant(request, visitor, csrf):
+            return self._pages.not_meant(visitor)
         await self._logins.log_out(request, answer)
         return answer
 
@@ -117,53 +110,6 @@ class Console:
         following = _write_place(found) if found.more else None
         return self._pages.show("alerts.html", visitor, found=found, following=following, first=after is None)
 
-    async def show_alert(self, request: Request, alert_id: str) -> Response:
-        """One alert in full."""
-        visitor = await self._logins.visitor(request)
-        if visitor is None:
-            return _to_login(request)
-        return await self._alert_page(visitor, alert_id)
-
-    async def acknowledge(
-        self,
-        request: Request,
-        alert_id: str,
-        csrf: Annotated[str, Form(max_length=100)] = "",
-        note: Annotated[str, Form(max_length=1_000)] = "",
-        take_over: Annotated[str, Form(max_length=3)] = "",
-    ) -> Response:
-        """Take an alert on."""
-        visitor = await self._logins.visitor(request)
-        if visitor is None:
-            return RedirectResponse(f"/login?next={quote(f'/alerts/{alert_id}', safe='')}", SEE_OTHER)
-        if not self._is_meant(request, visitor, csrf):
-            return self._not_meant(visitor)
-        body = Acknowledgement(note=_plain_note(note), take_over=take_over == "yes")
-        try:
-            await self._act.acknowledge(alert_id, caller_of(visitor.person), body)
-        except RefusedRequest as refused:
-            if PROBLEMS[refused.problem].status == 409:
-                return await self._alert_page(visitor, alert_id, 409, CONFLICT_WORDS)
-            return self._nothing_here(visitor)
-        return RedirectResponse(f"/alerts/{alert_id}", SEE_OTHER)
-
-    async def _alert_page(self, visitor: Visitor, alert_id: str, status: int = 200, warning: str = "") -> Response:
-        caller = caller_of(visitor.person)
-        alert = await self._reader.one(caller.reach, alert_id) if is_alert_id(alert_id) else None
-        if alert is None:
-            return self._nothing_here(visitor)
-        people = {step.actor for step in alert.timeline} | {line.recipient for line in alert.deliveries}
-        villages = await self._queries.village_names({alert.division})
-        return self._pages.show(
-            "alert.html",
-            visitor,
-            status,
-            alert=alert,
-            village=villages[alert.division],
-            people=await self._queries.people_names(people | ({alert.owner} if alert.owner else set())),
-            warning=warning,
-        )
-
     def _login_page(self, request: Request, onward: str, warning: str, status: int = 200) -> Response:
         token = request.cookies.get(LOGIN_TOKEN_COOKIE) or secrets.token_urlsafe(32)
         page = self._pages.show("login.html", None, status, token=token, onward=onward, warning=warning)
@@ -173,27 +119,9 @@ class Console:
             httponly=True,
             samesite="strict",
             path="/login",
-            secure=self._origin.startswith("https"),
+            secure=self._forms.over_https,
         )
         return page
-
-    def _nothing_here(self, visitor: Visitor) -> Response:
-        return self._pages.fault(visitor, 404, "没有找到", "没有这条预警，或者它不在您的辖区内。")
-
-    def _is_meant(self, request: Request, visitor: Visitor, csrf: str) -> bool:
-        return same(csrf, visitor.csrf) and self._is_own(request)
-
-    def _is_own(self, request: Request) -> bool:
-        """Tell whether a form was sent from our own pages, as far as the browser says; the token has the last word."""
-        site = request.headers.get("sec-fetch-site")
-        if site is not None:
-            return site in ("same-origin", "none")
-        # Our Referrer-Policy makes browsers send the origin of our own forms as "null".
-        own = ("null", self._origin, _origin(str(request.base_url)))
-        return request.headers.get("origin", "null") in own
-
-    def _not_meant(self, visitor: Visitor) -> Response:
-        return self._pages.fault(visitor, 403, "页面已过期", "请返回，刷新页面后再操作一次。")
 
 
 def local_path(text: str) -> str:
@@ -205,16 +133,6 @@ def local_path(text: str) -> str:
 def _to_login(request: Request) -> Response:
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return RedirectResponse(f"/login?next={quote(wanted, safe='')}", SEE_OTHER)
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _plain_note(note: str) -> str | None:
-    cleaned = "".join(letter for letter in note if letter.isprintable() or letter == "\n").strip()
-    return cleaned or None
 
 
 def _write_place(found: OpenAlerts) -> str:

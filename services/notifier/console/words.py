@@ -1,4 +1,4 @@
-"""The console's words, in Chinese."""
+"""The console's words, in Chinese; steps of a timeline also in English."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -43,7 +43,64 @@ STEP: Mapping[str, str] = {
     "rerouted": "改为通知值班员",
     "unreachable": "没有可通知的人",
     "withdrawn": "撤销预警",
+    "visited": "入户走访",
+    "visited_in_vain": "入户，未见到人",
+    "resolved": "办结",
+    "reopened": "重新打开",
+    "commented": "备注",
 }
+VISIT_RESULT: Mapping[str, str] = {
+    "relief_given": "已给予救助",
+    "stable": "情况平稳",
+    "needs_plan": "需要制定帮扶计划",
+    "not_found": "没有见到人（仍须再次入户）",
+}
+RESOLUTION: Mapping[str, str] = {
+    "risk_removed": "风险已消除",
+    "measures_done": "措施已落实",
+    "passed_on": "已移交其他单位",
+    "mistaken": "情况不实",
+}
+SAID: Mapping[str, str] = {**VISIT_RESULT, **RESOLUTION, "by_link": "通过邮件中的链接"}
+"""Results of visits, resolutions and ways to acknowledge, as the timeline says them."""
+FORM_INCOMPLETE = "表单没有填完整：请选择结果，并写明必填的说明（不超过1000字）。"
+_REFUSAL: Mapping[str, str] = {
+    "closed": "预警已办结；如需继续处理，请先重新打开。",
+    "withdrawn": "预警已撤销，不能再操作，只能备注。",
+    "held_by_other": "已由他人负责；如需接手，请点“接手”。",
+    "acknowledge_first": "还没有人签收，请先签收。",
+    "visit_first": "红色、橙色预警须先入户，再办结。",
+    "visit_again": "上次入户之后等级又加重了，请再次入户后办结。",
+    "not_resolved": "预警还在办理中，不需要重新打开；可以备注。",
+    "resolved_long_ago": "办结已超过30天，不能重新打开；请如实上报新情况，系统会发出新的预警。",
+    "another_under_way": "这户已有另一条办理中的预警，请处理那一条。",
+}
+STEP_EN: Mapping[str, str] = {
+    "opened": "alert raised",
+    "worsened": "worse, told again",
+    "improved": "better",
+    "updated": "updated",
+    "acknowledged": "acknowledged",
+    "taken_over": "taken over",
+    "delivery_failed": "a message could not be delivered",
+    "rerouted": "duty officer told instead",
+    "unreachable": "nobody to tell",
+    "withdrawn": "withdrawn",
+    "visited": "visited",
+    "visited_in_vain": "visited, nobody met",
+    "resolved": "resolved",
+    "reopened": "reopened",
+    "commented": "comment",
+    "climbed": "not acknowledged in time, told upwards",
+    "hop_failed": "could not be told upwards",
+    "overdue_visit": "visit overdue, told again",
+    "reminded": "reminded of a recurring task",
+}
+
+
+def refusal(code: str) -> str:
+    """Say why a step was refused and what to do; the page may be older than the alert's present state."""
+    return f"这条预警的状态刚刚有变化，请看过下面的最新情况再操作。{_REFUSAL.get(code, '')}"
 
 
 def age(since: datetime, now: datetime) -> str:

@@ -1,7 +1,7 @@
 """Whether a change of grade opens an alert, is told again, is only noted, or withdraws what was told.
 
-A household has at most one alert under way. People close alerts; the one thing that closes an alert by itself is
-evidence that turned out false before anybody took the alert on.
+A household has at most one alert under way. People close alerts; two things close an alert by themselves: evidence
+that turned out false before anybody took the alert on, and the household's closing in the register.
 """
 
 from dataclasses import dataclass
@@ -39,6 +39,7 @@ class Why(StrEnum):
     GRADE_BETTER = "grade_better"
     UNCHANGED = "unchanged"
     REFUTED = "refuted"
+    HOUSEHOLD_CLOSED = "household_closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ def decide(change: GradeChanged, alert: OpenAlert | None, *, last_version: int, 
     """
     if change.version <= last_version:
         return Decision(Action.IGNORE, Why.OLD_VERSION)
+    if change.closed:
+        return Decision(Action.IGNORE if alert is None else Action.WITHDRAW, Why.HOUSEHOLD_CLOSED)
     roles = tuple(policy.routing[change.new])
     return _without_alert(change, roles) if alert is None else _with_alert(change, alert, roles, policy)
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from services.notifier.core.alerting import span_words
 from shared.alerts import ChannelName, SendReason, WebhookBody
@@ -25,6 +26,28 @@ _AGAIN: Mapping[SendReason, str] = {
 }
 _AFTER_THE_DEADLINE = (SendReason.OVERDUE, SendReason.OVERDUE_VISIT, SendReason.REMINDER)
 LONGEST_SMS_VARIABLE = 35
+
+
+class _Ended(NamedTuple):
+    """How people are told that an alert ended without them."""
+
+    title: str
+    zh: str
+    en: str
+
+
+_ENDED: Mapping[SendReason, _Ended] = {
+    SendReason.WITHDRAWN: _Ended(
+        "撤销",
+        "此前的预警已撤销：所依据的情况经核实不成立",
+        "The alert sent before is withdrawn: what it rested on proved not to be so",
+    ),
+    SendReason.HOUSEHOLD_CLOSED: _Ended(
+        "结束",
+        "此前的预警已结束：该户已销户",
+        "The alert sent before has ended: the household was closed in the register",
+    ),
+}
 _NOT_PLAIN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
 
 
@@ -97,8 +120,8 @@ def _subject(facts: Facts) -> str:
     where = f"{plain(facts.village, 40)} 户 {facts.household}"
     if facts.reason is SendReason.TEST:
         return "【守望】通道测试，无需处理"
-    if facts.reason is SendReason.WITHDRAWN:
-        return f"【守望】预警撤销 {where} 无需再处理"
+    if facts.reason in _ENDED:
+        return f"【守望】预警{_ENDED[facts.reason].title} {where} 无需再处理"
     title = grade_title(facts.look)[0]
     return f"【守望】{title}{_again(facts)} {facts.look.sign} {where} {_call(facts)[0]}"
 
@@ -125,11 +148,11 @@ def _text(facts: Facts) -> str:
     if facts.reason is SendReason.TEST:
         return f"通道测试，无需处理。\n\nThis is a test of the channel; nothing needs to be done.\n\n{facts.link}\n"
     village, household = plain(facts.village, 40), facts.household
-    if facts.reason is SendReason.WITHDRAWN:
+    if facts.reason in _ENDED:
+        ended = _ENDED[facts.reason]
         return (
-            f"此前的预警已撤销：所依据的情况经核实不成立，无需再处理。\n村：{village}\n户：{household}\n"
-            f"详情（登录后查看）：{facts.link}\n\n"
-            "The alert sent before is withdrawn: what it rested on proved not to be so. Nothing needs to be done.\n"
+            f"{ended.zh}，无需再处理。\n村：{village}\n户：{household}\n详情（登录后查看）：{facts.link}\n\n"
+            f"{ended.en}. Nothing needs to be done.\n"
             f"Village: {village}\nHousehold: {household}\nDetails after login: {facts.link}\n"
         )
     title_zh, title_en = grade_title(facts.look)
@@ -165,8 +188,8 @@ def _brief(facts: Facts) -> tuple[str, str, str, str]:
     where = f"{plain(facts.village, 20)} 户 {facts.household}"
     if facts.reason is SendReason.TEST:
         return "【守望】通道测试", where, "无需处理", facts.link
-    if facts.reason is SendReason.WITHDRAWN:
-        return "【守望】预警撤销", where, "无需再处理", facts.link
+    if facts.reason in _ENDED:
+        return f"【守望】预警{_ENDED[facts.reason].title}", where, "无需再处理", facts.link
     return f"【守望】{grade_title(facts.look)[0]}{_again(facts)} {facts.look.sign}", where, _deadline(facts), facts.link
 
 

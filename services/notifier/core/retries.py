@@ -4,14 +4,14 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.alerts import AlertStatus, DeliveryStatus, SendReason
+from shared.alerts import ENDINGS, AlertStatus, DeliveryStatus, SendReason
 
 WAITS_SECONDS = (5.0, 30.0, 120.0, 600.0)
 LATER_WAITS_SECONDS = 1_800.0
 # A receiver may ask for more time, but a message about a household must not lie for hours at its word.
 LONGEST_RETRY_AFTER_SECONDS = 1_800.0
 NOTICE_GIVEN_UP_AFTER = timedelta(hours=24)
-NOTICES = frozenset({SendReason.WITHDRAWN, SendReason.REMINDER, SendReason.TEST})
+NOTICES = frozenset({*ENDINGS, SendReason.REMINDER, SendReason.TEST})
 """What nobody can acknowledge: wanted until it is taken, or tried for long enough."""
 
 

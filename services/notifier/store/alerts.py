@@ -2,22 +2,20 @@
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, fields
-from datetime import datetime
+from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Row, and_, func, insert, or_, select, update
+from sqlalchemy import Row, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.notifier.store.rows import AlertRow, QuarantineRow, StepRow, Told
+from services.notifier.store.rows import AlertRow, QuarantineRow, Told
 from services.notifier.store.writing import AlertWriting, row_values
 from shared.alerts import UNDER_WAY, AlertStatus, ChannelName, DeliveryStatus
 from shared.bus.ports import Claim, PartitionBatch, TopicPartition
-from shared.db.access_keys import audit
 from shared.db.positions import Fates, Positions
 from shared.db.session import transaction
-from shared.db.tables.notifier import alert, alert_step, delivery, notifier_quarantine
+from shared.db.tables.notifier import alert, delivery, notifier_quarantine
 from shared.grades import RiskGrade
 
 _COLUMNS = [alert.c[one.name] for one in fields(AlertRow)]
@@ -114,56 +112,3 @@ class AlertStore:
         """Run one transaction. Raises TemporaryFailure, LostOwnership."""
         async with transaction(self._engine) as connection:
             yield AlertTransaction(connection, self._positions)
-
-
-class Acknowledgements:
-    """People's acts on alerts."""
-
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
-
-    @asynccontextmanager
-    async def locked(self, alert_id: str) -> AsyncIterator["LockedAlert"]:
-        """Lock one alert for an act on it; `row` is None if there is no such alert."""
-        async with transaction(self._engine) as connection:
-            found = await connection.execute(
-                select(*_COLUMNS).where(alert.c.alert_id == alert_id).with_for_update(key_share=True)
-            )
-            row = found.one_or_none()
-            yield LockedAlert(connection, None if row is None else alert_row(row))
-
-
-class LockedAlert:
-    """One alert that nobody else can change until the transaction ends."""
-
-    def __init__(self, connection: AsyncConnection, row: AlertRow | None) -> None:
-        self._connection = connection
-        self.row = row
-
-    async def acknowledge(self, changed: AlertRow, step: StepRow | None, now: datetime) -> None:
-        """Store who holds the alert; repeated attempts to tell others end, first attempts are still made."""
-        await self._connection.execute(
-            update(alert)
-            .where(alert.c.alert_id == changed.alert_id)
-            .values(
-                status=changed.status,
-                owner=changed.owner,
-                acknowledged_at=changed.acknowledged_at,
-                acknowledged_revision=changed.acknowledged_revision,
-                updated_at=now,
-            )
-        )
-        await self._connection.execute(
-            update(delivery)
-            .where(
-                delivery.c.alert_id == changed.alert_id,
-                delivery.c.status == DeliveryStatus.PENDING,
-                delivery.c.attempts > 0,
-                delivery.c.revision <= (changed.acknowledged_revision or 0),
-            )
-            .values(status=DeliveryStatus.SUPPRESSED, detail="acknowledged")
-        )
-        if step is not None:
-            await self._connection.execute(insert(alert_step), [asdict(step)])
-            facts = {"status": changed.status, "revision": changed.revision}
-            await audit(self._connection, step.actor, f"alert.{step.kind}", changed.alert_id, facts)

@@ -19,7 +19,7 @@ from services.notifier.store.directory import read_register
 from services.notifier.store.due import CLAIM_LIMITED, CLAIM_UNLIMITED, Aftermath, Due, Taken, due_of
 from services.notifier.store.fallbacks import Unserved, pass_on
 from services.notifier.store.rows import DeliveryRow, StepRow
-from shared.alerts import ChannelName, DeliveryStatus, SendReason, StepKind
+from shared.alerts import ENDINGS, ChannelName, DeliveryStatus, SendReason, StepKind
 from shared.clock import to_rfc3339
 from shared.db.session import transaction
 from shared.db.tables.notifier import alert, alert_step, contact, delivery, delivery_attempt
@@ -210,7 +210,7 @@ class Deliveries:
                 )
                 .values(disabled_at=now)
             )
-        if due.reason is SendReason.WITHDRAWN:
+        if due.reason in ENDINGS:
             return Aftermath()
         passed_on = await self._pass_on(connection, due, now)
         if due.reason in (SendReason.OVERDUE, SendReason.OVERDUE_VISIT):

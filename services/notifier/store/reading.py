@@ -100,6 +100,7 @@ async def timeline_of(connection: AsyncConnection, alert_id: str) -> tuple[Timel
             old_grade=row.facts.get("old_grade"),
             new_grade=row.facts.get("new_grade"),
             reason=row.facts.get("reason") or row.facts.get("detail"),
+            measures=tuple(row.facts.get("measures", ())),
         )
         for row in rows
     )
@@ -119,6 +120,8 @@ def alert_values(row: AlertRow, deliveries: Sequence[DeliveryLine]) -> dict[str,
         "updated_at": row.updated_at,
         "owner": row.owner,
         "acknowledged_at": row.acknowledged_at,
+        "visited_at": row.visited_at,
+        "closed_at": row.closed_at,
         "acknowledge_by": row.acknowledge_by,
         "visit_by": row.visit_by,
         "revision": row.revision,

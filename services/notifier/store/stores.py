@@ -5,7 +5,7 @@ from typing import Self
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.notifier.store.alerts import Acknowledgements
+from services.notifier.store.acting import Acts
 from services.notifier.store.deliveries import Deliveries
 from services.notifier.store.directory import Directory, Sessions
 from services.notifier.store.fallbacks import Fallbacks
@@ -19,7 +19,7 @@ class Stores:
     directory: Directory
     sessions: Sessions
     reader: AlertReader
-    acknowledgements: Acknowledgements
+    acts: Acts
     deliveries: Deliveries
     fallbacks: Fallbacks
 
@@ -30,7 +30,7 @@ class Stores:
             Directory(engine),
             Sessions(engine),
             AlertReader(engine),
-            Acknowledgements(engine),
+            Acts(engine),
             Deliveries(engine),
             Fallbacks(engine),
         )

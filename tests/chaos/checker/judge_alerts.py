@@ -15,7 +15,7 @@ from tests.chaos.checker.verdict import Findings
 
 UNDER_WAY = ("open", "acknowledged", "visited")
 # What the timeline writes as the reason of a step that told people something.
-TELLS = {"opened_worse", "opened_serious", "grade_worse", "new_first_cause", "refuted"}
+TELLS = {"opened_worse", "opened_serious", "grade_worse", "new_first_cause", "refuted", "household_closed"}
 
 
 @dataclass
@@ -111,7 +111,9 @@ class _Household:
         return True
 
     def _judge_row(self, alert: AlertRow, *, is_whole: bool) -> None:
-        versions = Counter(step.facts["version"] for step in self._steps.get(alert.alert_id, ()))
+        steps = self._steps.get(alert.alert_id, ())
+        # What people did rests on no change of grade.
+        versions = Counter(step.facts["version"] for step in steps if "version" in step.facts)
         known = {change.version: change for change in self._changes}
         change = known.get(alert.household_version)
         if change is None or not versions:

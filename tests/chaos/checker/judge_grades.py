@@ -218,17 +218,26 @@ def _told(row: TransitionRow) -> dict[str, Any]:
     }
 
 
-def _meant(row: TransitionRow, change: Change) -> dict[str, Any]:
-    """What a change must say."""
-    result, by = change.result, change.by
-    figures = {name: result[name] for name in ("score", "raw_grade", *_FIGURES)}
-    figures |= {f"score_{part}": points for part, points in result["parts"].items()}
-    old = None if change.old is None else reference.GRADES[change.old]
+def _heads(row: TransitionRow, change: Change) -> dict[str, Any]:
+    """What is said of a change beside its grounds."""
+    by, old = change.by, None if change.old is None else reference.GRADES[change.old]
     return {
         "row": (change.old, change.new, change.on_day, None if by is None else by.identity),
         "id": (f"{row.household_id}:{row.version}", row.household_id, row.version),
         "grades": (old, reference.GRADES[change.new], change.on_day.isoformat()),
         "event": (None, None) if by is None else by.who,
+    }
+
+
+def _meant(row: TransitionRow, change: Change) -> dict[str, Any]:
+    """What a change must say."""
+    result = change.result
+    if result is None:
+        return _heads(row, change) | {"figures": {}, "causes": [], "floors": ["HOUSEHOLD_CLOSED"]}
+    figures = {name: result[name] for name in ("score", "raw_grade", *_FIGURES)}
+    figures |= {f"score_{part}": points for part, points in result["parts"].items()}
+    return {
+        **_heads(row, change),
         "figures": figures | {"line_yuan": int(reference.LINE)},
         **{name: result[name] for name in ("causes", "imputed", "data_gaps", "suggested_category", "floors")},
     }

@@ -34,13 +34,16 @@ class Held(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A change of the held grade that must be told. old: None at the first; by: None where only time passed."""
+    """A change of the held grade that must be told. old: None at the first; by: None where only time passed.
+
+    result: None where the register closed the household; it has no grade then, and green stands for it.
+    """
 
     old: int | None
     new: int
     on_day: date
     by: LedgerRow | None
-    result: Result
+    result: Result | None
 
 
 @dataclass(slots=True)
@@ -182,6 +185,8 @@ class Course:
             self.made.not_judged = "closed before it was enrolled"
         elif not self.made.closed:
             self._pass_time(row.recorded_on, row)
+            if self._held is not None:
+                self.made.changes.append(Change(self._held.grade, 0, row.recorded_on, row, None))
             self._held, self.made.closed = None, True
 
     def _judge_after(self, row: LedgerRow) -> None:

@@ -11,7 +11,8 @@ from typing import Any, Literal, NamedTuple
 from tests.chaos.checker.refold import Change, reference
 from tests.chaos.checker.tables import StaffRow, TransitionRow
 
-Reason = Literal["opened", "grade_worse", "new_first_cause", "withdrawn"]
+Reason = Literal["opened", "grade_worse", "new_first_cause", "withdrawn", "household_closed"]
+ENDINGS = ("withdrawn", "household_closed")
 ORANGE = 3
 ROUTING: dict[str, list[str]] = json.loads(
     (Path(__file__).parents[3] / "shared/policies/national-2020-01-01.json").read_text(encoding="utf-8")
@@ -23,7 +24,10 @@ LEVELS = (12, 9, 6, 4, 2)
 
 
 class Told(NamedTuple):
-    """One change of grade, as the notifier got to know it. event: (source, id) of what brought it, if an event did."""
+    """One change of grade, as the notifier got to know it. event: (source, id) of what brought it, if an event did.
+
+    closed: the register closed the household.
+    """
 
     version: int
     old: int | None
@@ -32,6 +36,7 @@ class Told(NamedTuple):
     first_cause: str | None
     rewritten: bool
     event: tuple[str | None, str | None]
+    closed: bool = False
 
 
 class Telling(NamedTuple):
@@ -69,7 +74,9 @@ def tellings(changes: Iterable[Told], *, can_withdraw: bool) -> list[Telling]:
     for change in changes:
         roles = ROUTING[reference.GRADES[change.new]]
         reason: Reason | None = None
-        if grade is None:
+        if change.closed:
+            reason = None if grade is None else "household_closed"
+        elif grade is None:
             if roles and (change.new > (change.old or 0) or change.new >= ORANGE):
                 reason, causes = "opened", set()
         elif change.rewritten and change.new < LEAST_TOLD and can_withdraw:
@@ -81,7 +88,7 @@ def tellings(changes: Iterable[Told], *, can_withdraw: bool) -> list[Telling]:
         if reason is not None:
             found.append(Telling(change, reason, opens=grade is None))
             causes |= {change.first_cause} if change.first_cause else set()
-        if reason == "withdrawn":
+        if reason in ENDINGS:
             grade = None
         elif grade is not None or reason is not None:
             grade = change.new
@@ -116,6 +123,7 @@ def _stored(row: TransitionRow) -> Told:
         first_cause=causes[0] if causes else None,
         rewritten=trigger["kind"] == "replay",
         event=(trigger["source"], trigger["event_id"]),
+        closed=change.get("closed", False),
     )
 
 
@@ -124,9 +132,9 @@ def _meant(version: int, meant: Sequence[Change]) -> Told | None:
         return None
     change, row = meant[version - 1], meant[version - 1].by
     assert row is not None
-    causes, rewritten = change.result["causes"], row.type in ("event.refuted", "event.corrected")
+    causes, rewritten = (change.result or {"causes": []})["causes"], row.type in ("event.refuted", "event.corrected")
     first_cause = causes[0] if causes else None
-    return Told(version, change.old, change.new, row.division, first_cause, rewritten, row.who)
+    return Told(version, change.old, change.new, row.division, first_cause, rewritten, row.who, change.result is None)
 
 
 def _upwards(division: str) -> list[str]:

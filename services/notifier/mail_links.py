@@ -1,0 +1,38 @@
+"""Puts into a mail the link by which its receiver, and nobody else, acknowledges the alert without a login."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from services.notifier.core.links import Link, LinkState, read_link
+from services.notifier.core.message import Message
+from services.notifier.settings import NotifierSettings
+from services.notifier.store.due import Due
+from shared.alerts import ENDINGS, SendReason
+
+_NOTHING_TO_ACKNOWLEDGE = (*ENDINGS, SendReason.TEST)
+
+
+class MailLinks:
+    """Makes and reads links; without a secret there are none."""
+
+    def __init__(self, settings: NotifierSettings) -> None:
+        self._secrets = settings.link_secrets_list
+        self._life = timedelta(hours=settings.link_hours)
+        self._hours = settings.link_hours
+        self._public_url = settings.public_url.rstrip("/")
+
+    def put_into(self, due: Due) -> Message:
+        """Return a delivery's message with its link, which is the same over all attempts."""
+        if not self._secrets or due.reason in _NOTHING_TO_ACKNOWLEDGE:
+            return due.message
+        link = Link(due.alert_id, due.revision, due.staff_id, due.created_at + self._life)
+        address = self._public_url + link.path(self._secrets[0])
+        lines = (
+            f"不登录直接签收（只供您本人使用一次，{self._hours}小时内有效，请勿转发）：{address}",
+            f"Acknowledge without login (for you alone, once, within {self._hours} hours): {address}",
+        )
+        return replace(due.message, text="\n".join((due.message.text.rstrip("\n"), "", *lines, "")))
+
+    def read(self, path: str, now: datetime) -> tuple[Link | None, LinkState]:
+        """Read what follows /sign/ in an address."""
+        return read_link(path, self._secrets, now)
