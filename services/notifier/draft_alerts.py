@@ -10,8 +10,16 @@ from typing import Any
 
 from services.notifier.core.alerting import Action, Decision, Why, deadlines, decide
 from services.notifier.core.message import Facts, alert_id_of, compose, message_id
-from services.notifier.core.routing import Recipient, RoutedAs, known_division, route
-from services.notifier.store.rows import AlertRow, DeliveryRow, MessageRow, Register, StepRow, Told
+from services.notifier.core.routing import Recipient, RoutedAs, Routing, known_division
+from services.notifier.store.rows import (
+    AlertRow,
+    DeliveryRow,
+    MessageRow,
+    Register,
+    StepRow,
+    Told,
+    stored_routing,
+)
 from shared.alerts import AlertStatus, DeliveryStatus, SendReason, StepKind
 from shared.clock import day_of
 from shared.grades import GradeChanged
@@ -148,7 +156,8 @@ class Drafts:
     def _tell(self, row: AlertRow, change: GradeChanged, decision: Decision) -> AlertRow:
         """Draft message and deliveries of a new revision; an alert that nobody can be told of is marked so."""
         self.deliveries = [_superseded(one, row) for one in self.deliveries]
-        recipients = self._recipients(row, decision)
+        routing = self._routing(row, decision)
+        recipients = self._told_before(row) if routing is None else routing.recipients
         if not recipients and decision.action is not Action.WITHDRAW:
             self.steps.append(StepRow(row.alert_id, self.surroundings.now, StepKind.UNREACHABLE))
             row = replace(row, unreachable=True)
@@ -166,18 +175,22 @@ class Drafts:
                 message.text,
                 message.body,
                 decided_at=change.decided_at,
+                routing=None if routing is None else stored_routing(routing),
             )
         )
         for recipient in recipients:
             self.deliveries += self._deliveries(row, recipient, reason)
         return row
 
-    def _recipients(self, row: AlertRow, decision: Decision) -> tuple[Recipient, ...]:
+    def _routing(self, row: AlertRow, decision: Decision) -> Routing | None:
+        """Whom the rules name now; None: a withdrawal goes to those who were told before."""
         if decision.action is Action.WITHDRAW:
-            told = self.surroundings.told.get(row.alert_id, ())
-            return tuple(Recipient(one.staff_id, (one.channel,), RoutedAs.TOLD_BEFORE) for one in told)
-        register = self.surroundings.register
-        return route(known_division(row.division, register.names), decision.roles, register.staff)
+            return None
+        return self.surroundings.register.route(row.division, decision.roles, self.surroundings.now)
+
+    def _told_before(self, row: AlertRow) -> tuple[Recipient, ...]:
+        told = self.surroundings.told.get(row.alert_id, ())
+        return tuple(Recipient(one.staff_id, (one.channel,), RoutedAs.TOLD_BEFORE) for one in told)
 
     def _deliveries(self, row: AlertRow, recipient: Recipient, reason: SendReason) -> list[DeliveryRow]:
         now, register = self.surroundings.now, self.surroundings.register

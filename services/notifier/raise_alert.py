@@ -64,15 +64,16 @@ class RaiseAlert:
 
     async def _drafts(self, tx: AlertTransaction, changes: Sequence[GradeChanged]) -> Drafts:
         households = {change.household_id for change in changes}
+        now = self._clock.now()
         alerts = await tx.under_way(households)
         replayed = {change.household_id for change in changes if change.trigger.kind == "replay"}
         return Drafts(
             Surroundings(
                 policies=self._policies,
-                register=await tx.register(change.division for change in changes),
+                register=await tx.register((change.division for change in changes), now),
                 told=await tx.told([alerts[one].alert_id for one in replayed if one in alerts]),
                 public_url=self._public_url,
-                now=self._clock.now(),
+                now=now,
             ),
             alerts,
             await tx.last_versions(households),

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.notifier.core.routing import ancestors
-from services.notifier.store.directory import read_register
+from services.notifier.store.rota import read_register_at
 from services.notifier.store.rows import (
     AlertRow,
     DeliveryRow,
@@ -84,9 +84,9 @@ class AlertTransaction:
         )
         return {row.household_id: row.version for row in found}
 
-    async def register(self, divisions: Iterable[str]) -> Register:
-        """Return what the directory knows of these divisions and all above them."""
-        return await read_register(self._connection, {code for one in divisions for code in ancestors(one)})
+    async def register(self, divisions: Iterable[str], at: datetime) -> Register:
+        """Return what the directory knows of these divisions and all above them, and who is at their post then."""
+        return await read_register_at(self._connection, {code for one in divisions for code in ancestors(one)}, at)
 
     async def told(self, alert_ids: Collection[str]) -> dict[str, list[Told]]:
         """Return who was told, or may have been, of each alert: a withdrawal goes to the same people."""

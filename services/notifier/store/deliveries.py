@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.notifier.core.message import Message, message_id
 from services.notifier.core.retries import OUTAGE_PATTERN, Attempt, Verdict
 from services.notifier.core.routing import ancestors, duty_officers, known_division
-from services.notifier.store.directory import read_register
+from services.notifier.store.rota import read_register_at
 from services.notifier.store.rows import DeliveryRow, StepRow
 from shared.alerts import AlertStatus, ChannelName, DeliveryStatus, SendReason, StepKind
 from shared.clock import to_rfc3339
@@ -277,12 +277,13 @@ class Deliveries:
 
     async def _tell_duty_officers(self, connection: AsyncConnection, due: Due, now: datetime) -> Aftermath:
         """Somebody must hear of every alert: where each delivery failed for good, the duty officers do."""
-        register = await read_register(connection, ancestors(due.division))
+        register = await read_register_at(connection, ancestors(due.division), now)
         tried = await connection.execute(
             select(delivery.c.staff_id).where(delivery.c.alert_id == due.alert_id, delivery.c.revision == due.revision)
         )
         division = known_division(due.division, register.names)
-        recipients = duty_officers(division, register.staff, without=frozenset(tried.scalars()))
+        without = frozenset(tried.scalars())
+        recipients = duty_officers(division, register.staff, at=now, rota=register.rota, without=without)
         rows = [
             DeliveryRow(
                 alert_id=due.alert_id,

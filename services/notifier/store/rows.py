@@ -1,12 +1,23 @@
 """Rows as the notifier works with them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 from services.notifier.core.alerting import OpenAlert
-from services.notifier.core.routing import RoutedAs, StaffMember
+from services.notifier.core.duty import Rota
+from services.notifier.core.routing import (
+    NO_ROTA,
+    Heard,
+    RoutedAs,
+    Routing,
+    StaffMember,
+    Verdict,
+    ancestors,
+    known_division,
+    route,
+)
 from shared.alerts import AlertStatus, ChannelName, DeliveryStatus, SendReason, StepKind
 from shared.grades import RiskGrade
 from shared.policy import Role
@@ -72,6 +83,17 @@ class MessageRow:
     text: str
     body: str
     decided_at: datetime
+    routing: Mapping[str, Any] | None = None
+
+
+def stored_routing(routing: Routing) -> Mapping[str, Any]:
+    """What is kept of a routing: the verdict on each person at that time. `verdicts_of` reads it."""
+    return {"people": [asdict(verdict) for verdict in routing.verdicts]}
+
+
+def verdicts_of(stored: Mapping[str, Any]) -> tuple[Verdict, ...]:
+    """Read what `stored_routing` wrote."""
+    return tuple(Verdict(**one | {"heard": Heard(one["heard"])}) for one in stored["people"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +141,21 @@ class Register:
     """What routing must know about some divisions and all above them.
 
     names: of the divisions that the register knows. targets: per person and channel, what is slow or fast as one.
+    retired: people who have left. rota: who is at their post at about one instant.
     """
 
     names: Mapping[str, str]
     staff: tuple[StaffMember, ...]
     targets: Mapping[tuple[str, ChannelName], str]
+    retired: tuple[StaffMember, ...] = ()
+    rota: Rota = NO_ROTA
+
+    def route(self, division: str, roles: Sequence[Role], at: datetime) -> Routing:
+        """Choose who hears of a household in a division, or in its nearest ancestor that the register knows."""
+        known = known_division(division, self.names)
+        codes = frozenset(ancestors(known))
+        people = [person for person in (*self.staff, *self.retired) if person.division in codes]
+        return route(known, roles, people, at=at, rota=self.rota)
 
     def target(self, staff_id: str, channel: ChannelName) -> str:
         """The target of a person's channel; the channel itself for people who have left the register."""
