@@ -42,6 +42,7 @@ class Heard(StrEnum):
     TOLD_TOWNSHIP_FOR_MISSING_CADRE = "told_township_for_missing_cadre"
     TOLD_COUNTY_FOR_MISSING_CADRE = "told_county_for_missing_cadre"
     TOLD_DUTY_OFFICER = "told_duty_officer"
+    TOLD_BEFORE = "told_before"
     NOT_ROUTED_FOR_GRADE = "not_routed_for_grade"
     OTHER_DIVISION = "other_division"
     ABSENT = "absent"
@@ -56,6 +57,7 @@ TOLD: Mapping[RoutedAs, Heard] = {
     RoutedAs.TOWNSHIP_STANDS_IN: Heard.TOLD_TOWNSHIP_FOR_MISSING_CADRE,
     RoutedAs.COUNTY_STANDS_IN: Heard.TOLD_COUNTY_FOR_MISSING_CADRE,
     RoutedAs.DUTY_OFFICER: Heard.TOLD_DUTY_OFFICER,
+    RoutedAs.TOLD_BEFORE: Heard.TOLD_BEFORE,
 }
 
 
@@ -149,6 +151,16 @@ def route(
     return Routing(tuple(scene.told.values()), tuple(scene.verdict(person) for person in scene.staff))
 
 
+def climb(division: str, role: Role, staff: Iterable[StaffMember], *, at: datetime, rota: Rota = NO_ROTA) -> Routing:
+    """Choose who is told when an alert climbs to a role: if nobody of it can hear, the next level upwards that can."""
+    scene = _Scene(division, tuple(staff), at, rota)
+    scene.tell(role, RoutedAs.ROLE)
+    for upper, routed_as in _FOR_CADRE.items():
+        if not scene.told and _is_above(upper, role):
+            scene.tell(upper, routed_as)
+    return Routing(tuple(scene.told.values()), tuple(scene.verdict(person) for person in scene.staff))
+
+
 def duty_officers(
     division: str,
     staff: Iterable[StaffMember],
@@ -161,6 +173,10 @@ def duty_officers(
     scene = _Scene(division, tuple(person for person in staff if person.staff_id not in without), at, rota)
     scene.tell("duty_officer", RoutedAs.DUTY_OFFICER)
     return tuple(scene.told.values())
+
+
+def _is_above(upper: Role, role: Role) -> bool:
+    return LEVEL_OF_ROLE.get(upper, 0) < LEVEL_OF_ROLE.get(role, 0)
 
 
 @dataclass(slots=True)

@@ -14,7 +14,6 @@ from services.notifier.core.routing import ancestors, duty_officers, known_divis
 from services.notifier.store.rota import read_register_at
 from services.notifier.store.rows import DeliveryRow, StepRow
 from shared.alerts import AlertStatus, ChannelName, DeliveryStatus, SendReason, StepKind
-from shared.clock import to_rfc3339
 from shared.db.session import transaction
 from shared.db.tables.notifier import alert, alert_step, delivery, delivery_attempt, staff
 from shared.grades import RiskGrade
@@ -196,21 +195,6 @@ class Deliveries:
                 )
                 .values(leased_until=None, leased_by=None)
             )
-
-    async def attempts_of(self, alert_id: str) -> dict[tuple[int, str, str], list[str]]:
-        """Return the attempts of an alert in words, by revision, staff_id and channel."""
-        statement = (
-            select(delivery.c.revision, delivery.c.staff_id, delivery.c.channel, delivery_attempt)
-            .join(delivery_attempt, delivery_attempt.c.delivery_id == delivery.c.delivery_id)
-            .where(delivery.c.alert_id == alert_id)
-            .order_by(delivery_attempt.c.attempt_id)
-        )
-        found: dict[tuple[int, str, str], list[str]] = {}
-        async with transaction(self._engine) as connection:
-            for row in await connection.execute(statement):
-                words = f"{to_rfc3339(row.at)} {row.outcome} ({row.detail})"
-                found.setdefault((row.revision, row.staff_id, row.channel), []).append(words)
-        return found
 
     async def pending(self) -> int:
         """Count the deliveries that are not done yet."""

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier.core.duty import Absence, Duty, Rota
@@ -24,7 +24,7 @@ async def read_register_at(
     register = await read_register(connection, divisions)
     return replace(
         register,
-        retired=await _read_retired(connection, divisions),
+        retired=await read_posts(connection, staff.c.division.in_(divisions), ~staff.c.active),
         rota=await read_rota(connection, divisions, start, end or start),
     )
 
@@ -64,11 +64,11 @@ async def read_rota(connection: AsyncConnection, divisions: Collection[str], sta
     )
 
 
-async def _read_retired(connection: AsyncConnection, divisions: Collection[str]) -> tuple[StaffMember, ...]:
-    """Return the people of some divisions who are not in active service."""
+async def read_posts(connection: AsyncConnection, *conditions: ColumnElement[bool]) -> tuple[StaffMember, ...]:
+    """Return people with their posts alone, without their channels."""
     rows = await connection.execute(
-        select(staff.c.staff_id, staff.c.role, staff.c.division)
-        .where(staff.c.division.in_(divisions), ~staff.c.active)
+        select(staff.c.staff_id, staff.c.role, staff.c.division, staff.c.active)
+        .where(*conditions)
         .order_by(staff.c.staff_id)
     )
-    return tuple(StaffMember(row.staff_id, row.role, row.division, (), active=False) for row in rows)
+    return tuple(StaffMember(row.staff_id, row.role, row.division, (), active=row.active) for row in rows)

@@ -1,7 +1,7 @@
 """Rows as the notifier works with them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from services.notifier.core.routing import (
     StaffMember,
     Verdict,
     ancestors,
+    climb,
     known_division,
     route,
 )
@@ -150,16 +151,31 @@ class Register:
     retired: tuple[StaffMember, ...] = ()
     rota: Rota = NO_ROTA
 
+    def around(self, division: str) -> "Register":
+        """The same for one division alone, and all above it."""
+        codes = frozenset(ancestors(division))
+        staff, retired = (
+            tuple(person for person in people if person.division in codes) for people in (self.staff, self.retired)
+        )
+        return replace(self, staff=staff, retired=retired, rota=self.rota.of(person.staff_id for person in staff))
+
     def route(self, division: str, roles: Sequence[Role], at: datetime) -> Routing:
         """Choose who hears of a household in a division, or in its nearest ancestor that the register knows."""
         known = known_division(division, self.names)
-        codes = frozenset(ancestors(known))
-        people = [person for person in (*self.staff, *self.retired) if person.division in codes]
-        return route(known, roles, people, at=at, rota=self.rota)
+        return route(known, roles, self._people(known), at=at, rota=self.rota)
+
+    def climb(self, division: str, role: Role, at: datetime) -> Routing:
+        """Choose who hears when the alert of such a household climbs to a role."""
+        known = known_division(division, self.names)
+        return climb(known, role, self._people(known), at=at, rota=self.rota)
 
     def target(self, staff_id: str, channel: ChannelName) -> str:
         """The target of a person's channel; the channel itself for people who have left the register."""
         return self.targets.get((staff_id, channel), str(channel))
+
+    def _people(self, division: str) -> list[StaffMember]:
+        codes = frozenset(ancestors(division))
+        return [person for person in (*self.staff, *self.retired) if person.division in codes]
 
 
 @dataclass(frozen=True, slots=True)

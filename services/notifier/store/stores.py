@@ -9,6 +9,8 @@ from services.notifier.store.alerts import Acknowledgements
 from services.notifier.store.deliveries import Deliveries
 from services.notifier.store.directory import Directory, Sessions
 from services.notifier.store.reading import AlertReader
+from services.notifier.store.rosters import Rosters
+from services.notifier.store.why import WhyReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +22,18 @@ class Stores:
     reader: AlertReader
     acknowledgements: Acknowledgements
     deliveries: Deliveries
+    rosters: Rosters
+    why: WhyReader
 
     @classmethod
     def on(cls, engine: AsyncEngine) -> Self:
         """Join the parts."""
         return cls(
-            Directory(engine), Sessions(engine), AlertReader(engine), Acknowledgements(engine), Deliveries(engine)
+            Directory(engine),
+            Sessions(engine),
+            AlertReader(engine),
+            Acknowledgements(engine),
+            Deliveries(engine),
+            Rosters(engine),
+            WhyReader(engine),
         )

@@ -1,4 +1,4 @@
-"""Duty lists, absences, holidays, and why each person was told of a revision or was not."""
+"""Duty lists, absences, holidays, where households live, and why each person was told of a revision or was not."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -49,9 +49,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("day", name=op.f("pk_holiday")),
     )
     op.add_column("alert_message", sa.Column("routing", postgresql.JSONB(astext_type=sa.Text()), nullable=True))
+    # What the scorer shows the notifier's rehearsal of routing: where a household lives.
+    op.execute("CREATE VIEW household_place AS SELECT household_id, division FROM household_state")
 
 
 def downgrade() -> None:
+    op.execute("DROP VIEW household_place")
     op.drop_column("alert_message", "routing")
     op.drop_table("holiday")
     op.drop_index("ix_absence_staff", table_name="absence")
