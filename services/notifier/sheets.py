@@ -1,15 +1,15 @@
 """Rows of the tables that people keep, as CSV or Excel files (.xlsx): each fault told with line, field and fix."""
 
 import csv
+import warnings
 import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from io import BytesIO
 from pathlib import Path
-from xml.etree.ElementTree import ParseError
 
 from openpyxl import load_workbook
-from openpyxl.utils.exceptions import InvalidFileException
 
 MOST_UNPACKED_BYTES = 100 * 1024 * 1024
 MOST_COLUMNS = 100
@@ -103,30 +103,37 @@ def _csv_lines(path: Path, faults: list[RowFault]) -> Iterator[tuple[int, list[s
 
 
 def _xlsx_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows of the only or first sheet, with the columns that the first row names."""
+    """Yield the rows of the first sheet that hold anything, with the columns that its first row names."""
+    content = path.read_bytes()
     try:
-        with zipfile.ZipFile(path) as packed:
-            unpacked = sum(part.file_size for part in packed.infolist())
-        if unpacked > MOST_UNPACKED_BYTES:
-            raise FileRefused([RowFault(1, "file", "the file is too large; split the list")])
-        book = load_workbook(path, read_only=True, data_only=True)
-        try:
-            yield from _sheet_lines(book.worksheets[0].iter_rows(values_only=True, max_col=MOST_COLUMNS))
-        finally:
-            book.close()
-    except (zipfile.BadZipFile, InvalidFileException, ParseError, KeyError, IndexError):
-        raise FileRefused([RowFault(1, "file", "this is not an Excel file; save the table as .xlsx or CSV")]) from None
-
-
-def _sheet_lines(rows: Iterator[tuple[object, ...]]) -> Iterator[tuple[int, list[str]]]:
+        rows = _unpack(content)
+    except FileRefused:
+        raise
+    except Exception as error:
+        # What the library meets in a broken file it raises as it is: KeyError, TypeError, zlib.error and many more.
+        fix = "this is not an Excel file, or it is broken; save the table anew as .xlsx or CSV UTF-8"
+        raise FileRefused([RowFault(1, "file", fix)]) from error
     width = None
-    for line, values in enumerate(rows, 1):
+    for line, values in rows:
         cells = [_written(value) for value in values]
         while cells and not cells[-1]:
             cells.pop()
         # Excel leaves out the empty cells at the end of a row.
         width = len(cells) if width is None else width
         yield line, cells + [""] * (width - len(cells))
+
+
+def _unpack(content: bytes) -> list[tuple[int, tuple[object, ...]]]:
+    with zipfile.ZipFile(BytesIO(content)) as packed:
+        unpacked = sum(part.file_size for part in packed.infolist())
+    if unpacked > MOST_UNPACKED_BYTES:
+        raise FileRefused([RowFault(1, "file", "the file is too large; split the list")])
+    with warnings.catch_warnings():
+        # Of a sheet's decoration, which is not read here.
+        warnings.simplefilter("ignore", UserWarning)
+        book = load_workbook(BytesIO(content), read_only=True, data_only=True)
+        rows = book.worksheets[0].iter_rows(values_only=True, max_col=MOST_COLUMNS)
+        return [(line, row) for line, row in enumerate(rows, 1) if line == 1 or any(cell is not None for cell in row)]
 
 
 def _written(value: object) -> str:
