@@ -54,6 +54,7 @@ def _duty(row: Row, people: Mapping[str, StaffMember]) -> DutyRow | None:
         takes_turns = person.role in LISTED_ROLES
         roles = ", ".join(sorted(LISTED_ROLES))
         row.check("staff_id", takes_turns, f"this person answers at all times; duty lists are for {roles}")
+        row.check("staff_id", person.active, "this person is not in active service; name another")
     first = _checked(row, "from_day", _day(row.text("from_day")), "give a day as 2026-03-02")
     last = _checked(row, "to_day", _day(row.text("to_day")), "give a day as 2026-03-02")
     if first and last:

@@ -171,6 +171,7 @@ PEOPLE = {
     "t-1": StaffMember("t-1", "township", TOWNSHIP, ()),
     "d-1": StaffMember("d-1", "duty_officer", COUNTY, ()),
     "c-1": StaffMember("c-1", "cadre", VILLAGE, ()),
+    "gone": StaffMember("gone", "township", TOWNSHIP, (), active=False),
 }
 DUTY_HEADER = "staff_id,from_day,to_day,from_time,to_time,weekdays,note"
 
@@ -195,6 +196,7 @@ def test_days_and_times_of_an_excel_duty_list_are_read_as_excel_keeps_them(tmp_p
     [
         ("nobody,2026-03-02,2026-03-31,18:00,08:00,,", "staff_id"),
         ("c-1,2026-03-02,2026-03-31,18:00,08:00,,", "staff_id"),
+        ("gone,2026-03-02,2026-03-31,18:00,08:00,,", "staff_id"),
         ("t-1,02.03.2026,2026-03-31,18:00,08:00,,", "from_day"),
         ("t-1,2026-03-02,2026-02-30,18:00,08:00,,", "to_day"),
         ("t-1,2026-03-02,2026-03-01,18:00,08:00,,", "to_day"),

@@ -1,7 +1,7 @@
 """Rows as the notifier works with them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ from shared.grades import RiskGrade
 from shared.policy import Role
 
 SYSTEM = "system"
+_OF_VERDICT = tuple(one.name for one in fields(Verdict))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class MessageRow:
 
 def stored_routing(routing: Routing) -> Mapping[str, Any]:
     """What is kept of a routing: the verdict on each person at that time. `verdicts_of` reads it."""
-    return {"people": [asdict(verdict) for verdict in routing.verdicts]}
+    return {"people": [{name: getattr(one, name) for name in _OF_VERDICT} for one in routing.verdicts]}
 
 
 def verdicts_of(stored: Mapping[str, Any]) -> tuple[Verdict, ...]:
