@@ -71,7 +71,7 @@ class Climb:
                 return 0
             surroundings = Surroundings(
                 policies=self._policies,
-                register=await tx.register(due.row.division for due in dues),
+                register=await tx.register((due.row.division for due in dues), now),
                 told={},
                 public_url=self._public_url,
                 now=now,

@@ -10,7 +10,7 @@ from typing import Any
 from services.notifier.core.alerting import Action, Decision, Why, deadlines, decide
 from services.notifier.core.climbing import next_timer
 from services.notifier.core.message import alert_id_of
-from services.notifier.core.routing import Recipient, RoutedAs, route
+from services.notifier.core.routing import Recipient, RoutedAs, Routing
 from services.notifier.store.rows import AlertRow, DeliveryRow, MessageRow, StepRow
 from services.notifier.telling import Surroundings, delivery_rows, message_row
 from shared.alerts import AlertStatus, DeliveryStatus, SendReason, StepKind
@@ -141,7 +141,8 @@ class Drafts:
 
     def _tell(self, row: AlertRow, change: GradeChanged, decision: Decision) -> AlertRow:
         """Draft message and deliveries of a new revision; an alert that nobody can be told of is marked so."""
-        recipients = self._recipients(row, decision)
+        routing = self._routing(row, decision)
+        recipients = self._told_before(row) if routing is None else routing.recipients
         told = None if row.closed_at else frozenset(one.staff_id for one in recipients)
         self.deliveries = [_superseded(one, row, told) for one in self.deliveries]
         if not recipients and decision.action is not Action.WITHDRAW:
@@ -151,15 +152,19 @@ class Drafts:
         else:
             row = replace(row, unreachable=False)
         reason = SEND_REASONS[decision.why]
-        self.messages.append(message_row(row, reason, self.surroundings, decided_at=change.decided_at))
+        self.messages.append(message_row(row, reason, self.surroundings, decided_at=change.decided_at, routing=routing))
         self.deliveries += delivery_rows(row, recipients, reason, self.surroundings)
         return row
 
-    def _recipients(self, row: AlertRow, decision: Decision) -> tuple[Recipient, ...]:
+    def _routing(self, row: AlertRow, decision: Decision) -> Routing | None:
+        """Whom the rules name now; None: a withdrawal goes to those who were told before."""
         if decision.action is Action.WITHDRAW:
-            told = self.surroundings.told.get(row.alert_id, ())
-            return tuple(Recipient(one.staff_id, (one.channel,), RoutedAs.TOLD_BEFORE) for one in told)
-        return route(self.surroundings.known_division(row), decision.roles, self.surroundings.register.staff)
+            return None
+        return self.surroundings.register.route(row.division, decision.roles, self.surroundings.now)
+
+    def _told_before(self, row: AlertRow) -> tuple[Recipient, ...]:
+        told = self.surroundings.told.get(row.alert_id, ())
+        return tuple(Recipient(one.staff_id, (one.channel,), RoutedAs.TOLD_BEFORE) for one in told)
 
     def _keep(self, row: AlertRow) -> None:
         row = replace(row, timer_at=next_timer(row.standing, self.surroundings.policy_of(row.division)))

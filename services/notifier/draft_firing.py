@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field, replace
 
-from services.notifier.core.climbing import Effect, Firing, fire, hop_recipients, next_timer
-from services.notifier.core.routing import Recipient, RoutedAs, route
+from services.notifier.core.climbing import Effect, Firing, fire, next_timer
+from services.notifier.core.routing import TOLD, Heard, Recipient, RoutedAs, Routing, Verdict
 from services.notifier.store.climbing import DueAlert
 from services.notifier.store.rows import AlertRow, DeliveryRow, MessageRow, StepRow
 from services.notifier.telling import Surroundings, delivery_rows, message_row
@@ -42,14 +42,21 @@ def draft_firing(due: DueAlert, surroundings: Surroundings) -> Fired:
     after = replace(_standing_so(row, firing), timer_at=next_timer(firing.standing, policy))
     if firing.effect is Effect.NOTHING:
         return Fired(after, firing.effect)
-    recipients = _recipients(row, firing, surroundings)
+    routing = _routing(row, firing, surroundings)
+    recipients = routing.recipients
     after = replace(after, revision=row.revision + 1, updated_at=surroundings.now, unreachable=not recipients)
     steps = [_step(row, after, firing, surroundings)]
     if not recipients:
         steps.append(StepRow(row.alert_id, surroundings.now, StepKind.UNREACHABLE))
     reason = _SEND_REASONS[firing.effect]
     message = message_row(
-        after, reason, surroundings, decided_at=surroundings.now, since=row.climb_from, task=firing.step
+        after,
+        reason,
+        surroundings,
+        decided_at=surroundings.now,
+        since=row.climb_from,
+        task=firing.step,
+        routing=routing,
     )
     return Fired(
         after,
@@ -86,15 +93,28 @@ def _step(row: AlertRow, after: AlertRow, firing: Firing, surroundings: Surround
     return StepRow(row.alert_id, surroundings.now, _STEPS[firing.effect], facts=facts)
 
 
-def _recipients(row: AlertRow, firing: Firing, surroundings: Surroundings) -> tuple[Recipient, ...]:
-    division, staff = surroundings.known_division(row), surroundings.register.staff
+def _routing(row: AlertRow, firing: Firing, surroundings: Surroundings) -> Routing:
+    register, now = surroundings.register, surroundings.now
     if firing.to is not None:
-        return hop_recipients(division, firing.to, staff)
+        return register.climb(row.division, firing.to, now)
     owner = _owner(row, surroundings)
-    if firing.effect is Effect.REMINDED:
-        return owner or route(division, ("cadre",), staff)
-    others = route(division, firing.roles, staff)
-    return (*owner, *(one for one in others if one.staff_id not in {mine.staff_id for mine in owner}))
+    if firing.effect is Effect.REMINDED and owner:
+        return _told(owner, register.route(row.division, (), now).verdicts)
+    routing = register.route(row.division, firing.roles or ("cadre",), now)
+    others = tuple(one for one in routing.recipients if one.staff_id not in {mine.staff_id for mine in owner})
+    return _told((*owner, *others), routing.verdicts)
+
+
+def _told(recipients: tuple[Recipient, ...], verdicts: tuple[Verdict, ...]) -> Routing:
+    """Bring the verdicts in line with who is told in the end."""
+    by_id = {one.staff_id: one for one in recipients}
+    return Routing(recipients, tuple(_verdict(one, by_id.get(one.staff_id)) for one in verdicts))
+
+
+def _verdict(verdict: Verdict, recipient: Recipient | None) -> Verdict:
+    if recipient is None:
+        return replace(verdict, heard=Heard.NOT_ROUTED_FOR_GRADE) if verdict.heard in TOLD.values() else verdict
+    return replace(verdict, heard=TOLD[recipient.routed_as])
 
 
 def _owner(row: AlertRow, surroundings: Surroundings) -> tuple[Recipient, ...]:

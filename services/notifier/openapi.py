@@ -46,6 +46,12 @@ SHOW_ALERT: dict[str, Any] = {
     "responses": problem_responses(*_READING, "not-found"),
     "openapi_extra": {"security": _CALLERS},
 }
+WHY_ALERT: dict[str, Any] = {
+    "summary": "Who was told of an alert and who was not, each with the reason, and what became of each attempt",
+    "operation_id": "why_alert",
+    "responses": problem_responses(*_READING, "not-found"),
+    "openapi_extra": {"security": _CALLERS},
+}
 ACKNOWLEDGE_ALERT = _act(
     "acknowledge_alert", "Take an alert on; a repeat changes nothing", Acknowledgement, required=False
 )

@@ -70,15 +70,16 @@ class RaiseAlert:
 
     async def _drafts(self, tx: AlertTransaction, changes: Sequence[GradeChanged]) -> Drafts:
         households = {change.household_id for change in changes}
+        now = self._clock.now()
         alerts = await tx.under_way(households)
         may_end = {one.household_id for one in changes if one.closed or one.trigger.kind == "replay"}
         return Drafts(
             Surroundings(
                 policies=self._policies,
-                register=await tx.register(change.division for change in changes),
+                register=await tx.register((change.division for change in changes), now),
                 told=await tx.told([alerts[one].alert_id for one in may_end if one in alerts]),
                 public_url=self._public_url,
-                now=self._clock.now(),
+                now=now,
             ),
             alerts,
             await tx.last_versions(households),

@@ -15,6 +15,8 @@ from services.notifier.auth import ApiCallers, Caller
 from services.notifier.core.message import is_alert_id
 from services.notifier.core.routing import prefix_of
 from services.notifier.store.reading import After, AlertReader, Filters
+from services.notifier.store.why import WhyReader
+from services.notifier.why import AlertWhy
 from shared.alerts import (
     Acknowledgement,
     Alert,
@@ -36,7 +38,7 @@ Body = TypeVar("Body", bound=BaseModel)
 LIST_PARAMETERS = frozenset({"household_id", "division", "grade", "status", "cursor", "limit"})
 
 
-def api_routes(callers: ApiCallers, reader: AlertReader, act: ActOnAlert) -> APIRouter:
+def api_routes(callers: ApiCallers, reader: AlertReader, act: ActOnAlert, whys: WhyReader) -> APIRouter:
     """Return the API's routes."""
     router = APIRouter(prefix="/v1", tags=["alerts"])
 
@@ -95,6 +97,14 @@ def api_routes(callers: ApiCallers, reader: AlertReader, act: ActOnAlert) -> API
         caller = await callers.actor(request)
         await act.comment(alert_id, caller, await _read_body(request, Comment))
         return await _find(reader, caller, alert_id)
+
+    @router.get("/alerts/{alert_id}/why", **openapi.WHY_ALERT)
+    async def why_alert(request: Request, alert_id: str) -> AlertWhy:
+        caller = await callers.reader(request)
+        found = await whys.why(caller.reach, alert_id) if is_alert_id(alert_id) else None
+        if found is None:
+            raise RefusedRequest("not-found")
+        return found
 
     return router
 

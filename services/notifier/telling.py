@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.notifier.core.message import Facts, compose, message_id
-from services.notifier.core.routing import Recipient, known_division
-from services.notifier.store.rows import AlertRow, DeliveryRow, MessageRow, Register, Told
+from services.notifier.core.routing import Recipient, Routing, known_division
+from services.notifier.store.rows import AlertRow, DeliveryRow, MessageRow, Register, Told, stored_routing
 from shared.alerts import PlanStep, SendReason
 from shared.clock import day_of
 from shared.policy import Policies, Policy
@@ -39,8 +39,13 @@ def message_row(
     decided_at: datetime,
     since: datetime | None = None,
     task: PlanStep | None = None,
+    routing: Routing | None = None,
 ) -> MessageRow:
-    """Put a revision into words. decided_at: when what is told was decided; since, task: see `Facts`."""
+    """Put a revision into words.
+
+    decided_at: when what is told was decided; since, task: see `Facts`. routing: None where it goes to those
+    told before.
+    """
     facts = Facts(
         alert_id=row.alert_id,
         household_id=row.household_id,
@@ -69,6 +74,7 @@ def message_row(
         message.body,
         message.brief,
         decided_at=decided_at,
+        routing=None if routing is None else stored_routing(routing),
     )
 
 

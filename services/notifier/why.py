@@ -1,43 +1,109 @@
-"""Answer "who was told of this alert, by which way, and what became of it"."""
+"""Answer "who was told of this alert, by which way, what became of it, and why not the others"."""
 
 from collections.abc import Iterator
 
-from services.notifier.store.deliveries import Deliveries
-from services.notifier.store.reading import AlertReader
-from shared.alerts import AlertDetail
+from pydantic import BaseModel, ConfigDict
+
+from services.notifier.core.routing import Heard
+from shared.alerts import AlertStatus, DeliveryLine, SendReason, TimelineStep
 from shared.clock import to_rfc3339
+from shared.events.envelope import Instant
+from shared.grades import GradeCode
 
 
-async def explain(alerts: AlertReader, deliveries: Deliveries, alert_id: str) -> list[str] | None:
-    """Return the lines to print; None if there is no such alert."""
-    alert = await alerts.one("", alert_id)
-    if alert is None:
-        return None
-    attempts = await deliveries.attempts_of(alert_id)
-    return [*_head(alert), *_steps(alert), *_people(alert, attempts)]
+class _Shape(BaseModel):
+    model_config = ConfigDict(frozen=True)
 
 
-def _head(alert: AlertDetail) -> Iterator[str]:
-    yield f"alert {alert.id}: household {alert.household_id}, division {alert.division}"
-    yield f"  {alert.grade}, {alert.status}, opened {to_rfc3339(alert.opened_at)}, owner {alert.owner or 'nobody'}"
-    if alert.unreachable:
+class AttemptLine(_Shape):
+    """One attempt. outcome: sent, retry, failed or suppressed; detail: code such as http_500."""
+
+    at: Instant
+    outcome: str
+    detail: str
+
+
+class WhyDelivery(DeliveryLine):
+    """A delivery with each of its attempts, oldest first."""
+
+    tries: tuple[AttemptLine, ...]
+
+
+class WhyPerson(_Shape):
+    """Why one person was told of a revision, or was not. instead_of: the absent person that a stand-in heard for.
+
+    role, division: the post at that time; null for somebody who was told before.
+    """
+
+    staff_id: str
+    role: str | None
+    division: str | None
+    heard: Heard
+    instead_of: str | None
+    deliveries: tuple[WhyDelivery, ...]
+
+
+class WhyRevision(_Shape):
+    """One telling: who of the division and all above it heard, and who did not."""
+
+    revision: int
+    reason: SendReason
+    decided_at: Instant
+    people: tuple[WhyPerson, ...]
+
+
+class AlertWhy(_Shape):
+    """All that is known of an alert's tellings, oldest first."""
+
+    id: str
+    household_id: str
+    division: str
+    grade: GradeCode
+    status: AlertStatus
+    opened_at: Instant
+    owner: str | None
+    unreachable: bool
+    timeline: tuple[TimelineStep, ...]
+    revisions: tuple[WhyRevision, ...]
+
+    def about(self, person: WhyPerson) -> "AlertWhy":
+        """The same with one person alone, who stands as given wherever they were not thought of at the time."""
+        revisions = []
+        for one in self.revisions:
+            theirs = tuple(known for known in one.people if known.staff_id == person.staff_id)
+            revisions.append(one.model_copy(update={"people": theirs or (person,)}))
+        return self.model_copy(update={"revisions": tuple(revisions)})
+
+
+def explain(why: AlertWhy) -> list[str]:
+    """Return the lines to print."""
+    return [*_head(why), *_steps(why), *(line for revision in why.revisions for line in _revision(revision))]
+
+
+def _head(why: AlertWhy) -> Iterator[str]:
+    yield f"alert {why.id}: household {why.household_id}, division {why.division}"
+    yield f"  {why.grade}, {why.status}, opened {to_rfc3339(why.opened_at)}, owner {why.owner or 'nobody'}"
+    if why.unreachable:
         yield "  UNREACHABLE: nobody could be found to tell"
 
 
-def _steps(alert: AlertDetail) -> Iterator[str]:
+def _steps(why: AlertWhy) -> Iterator[str]:
     yield "timeline:"
-    for step in alert.timeline:
+    for step in why.timeline:
         grades = f" {step.old_grade or '-'} -> {step.new_grade}" if step.new_grade else ""
         yield f"  {to_rfc3339(step.at)} {step.kind}{grades} by {step.actor} [{step.reason or '-'}]"
 
 
-def _people(alert: AlertDetail, attempts: dict[tuple[int, str, str], list[str]]) -> Iterator[str]:
-    yield "told:" if alert.deliveries else "told: nobody"
-    for line in alert.deliveries:
-        became = line.receipt or line.detail or "not tried yet"
-        yield (
-            f"  revision {line.revision} ({line.reason}) {line.recipient} by {line.channel}, "
-            f"routed as {line.routed_as}: {line.status} after {line.attempts} attempts, {became}"
-        )
-        for attempt in attempts.get((line.revision, line.recipient, line.channel), []):
-            yield f"    {attempt}"
+def _revision(revision: WhyRevision) -> Iterator[str]:
+    yield f"revision {revision.revision} ({revision.reason}), decided {to_rfc3339(revision.decided_at)}:"
+    if not any(person.deliveries for person in revision.people):
+        yield "  told: nobody"
+    for person in revision.people:
+        post = f" ({person.role} of {person.division})" if person.role else ""
+        instead = f" for {person.instead_of}" if person.instead_of else ""
+        yield f"  {person.staff_id}{post}: {person.heard}{instead}"
+        for line in person.deliveries:
+            became = line.receipt or line.detail or "not tried yet"
+            yield f"    by {line.channel}, {line.routed_as}: {line.status} after {line.attempts} attempts, {became}"
+            for tried in line.tries:
+                yield f"      {to_rfc3339(tried.at)} {tried.outcome} ({tried.detail})"

@@ -185,7 +185,7 @@ class Web:
             self.registry,
             checks,
             self.http_metrics,
-            api_routes(ApiCallers(self.keys, logins), stores.reader, act),
+            api_routes(ApiCallers(self.keys, logins), stores.reader, act, stores.why),
             console.routes(),
             STATIC,
             https=self.settings.is_https,

@@ -14,6 +14,7 @@ from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.channels.webhook import WebhookChannel
 from services.notifier.console.auth import Passwords
 from services.notifier.core.message import plain
+from services.notifier.store.why import WhyReader
 from services.notifier.why import explain
 from services.scorer.explain_command import explain_household, in_words
 from services.scorer.store import ScorerStore
@@ -144,8 +145,8 @@ async def check_pages(house: House) -> None:
             assert answer.headers["content-type"] == "application/json"
             assert answer.json()["alias"] == text
             assert answer.json()["timeline"][-1]["note"] == text
-            lines = await explain(house.parts.reader, house.parts.deliveries, alert.id)
-            assert lines is not None and all(line.isprintable() for line in lines)
+            why = await WhyReader(house.parts.engine).why("", alert.id)
+            assert why is not None and all(line.isprintable() for line in explain(why))
 
 
 def check_mails(relay: SmtpReceiver) -> None:

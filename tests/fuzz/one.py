@@ -21,6 +21,7 @@ READERS = [
     "services.notifier.channels.webhook",
     "services.notifier.console.routes",
     "services.notifier.imports",
+    "services.notifier.sheets",
     "services.notifier.raise_alert",
     "services.notifier.routes",
 ]

@@ -21,9 +21,10 @@ from services.ingest.read_batch import split_batch
 from services.ingest.read_request import BATCH, MAX_EVENT_BYTES, SINGLE, Headers, Mode, header_values, mode_of
 from services.notifier.channels.webhook import check_secret, check_url, retry_after_seconds, signed_headers
 from services.notifier.console.routes import local_path
-from services.notifier.imports import FileRefused, read_divisions, read_staff
+from services.notifier.imports import read_divisions, read_staff
 from services.notifier.raise_alert import read_records
 from services.notifier.routes import read_cursor
+from services.notifier.sheets import FileRefused
 from services.scorer.read_record import ReceivedEvent, RefusedRecord, read_record
 from shared.access import AccessKey
 from shared.bus.ports import Claim, PartitionBatch, Record, TopicPartition

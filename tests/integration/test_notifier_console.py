@@ -165,7 +165,7 @@ async def test_every_route_without_login_is_refused(house):
                 else:
                     assert answer.status_code == 303, (method, path)
                     assert answer.headers["location"].startswith("/login"), (method, path)
-    assert seen == 15
+    assert seen == 16
 
 
 def routes_of(app):

@@ -19,6 +19,7 @@ from services.notifier.channels.webhook import WebhookChannel
 from services.notifier.core.retries import Attempt
 from services.notifier.deliver import Deliver
 from services.notifier.store.acting import Acts
+from services.notifier.store.why import WhyReader
 from services.notifier.try_channels import try_channels
 from services.notifier.why import explain
 from shared.alerts import Acknowledgement, ChannelName, StepKind
@@ -579,12 +580,13 @@ async def test_why_names_each_recipient_delivery_and_attempt(parts, web, hook):
     await parts.take(make_change("red"))
     hook.answers = ["500 Broken"]
     await deliver_all(web)
-    lines = await explain(parts.reader, parts.deliveries, (await parts.alert()).id)
-    told = "\n".join(lines)
+    why = WhyReader(parts.engine)
+    told = "\n".join(explain(await why.why("", (await parts.alert()).id)))
     assert "household H-1024" in told
-    assert "cadre-1 by webhook, routed as role: pending after 1 attempts, http_500" in told
+    assert f"cadre-1 (cadre of {VILLAGE}): told_role" in told
+    assert "by webhook, role: pending after 1 attempts, http_500" in told
     assert "retry (http_500)" in told
-    assert await explain(parts.reader, parts.deliveries, "nothing") is None
+    assert await why.why("", "nothing") is None
 
 
 async def test_no_lease_is_left_behind_by_a_concluded_delivery(parts, mail):

@@ -1,8 +1,16 @@
-"""Lists of divisions and staff: every faulty row is told with line, field and fix, and no value is repeated."""
+"""Lists of divisions, staff and duties: every faulty row is told with line, field and fix, and no value is repeated."""
+
+import zipfile
+from datetime import date, datetime, time
 
 import pytest
+from openpyxl import Workbook
 
-from services.notifier.imports import FileRefused, read_divisions, read_staff
+from services.notifier.core.duty import Duty
+from services.notifier.core.routing import StaffMember
+from services.notifier.duty_imports import read_duties, read_holidays
+from services.notifier.imports import read_divisions, read_staff
+from services.notifier.sheets import MOST_UNPACKED_BYTES, FileRefused
 from tests.fakes.notifier import COUNTY, DIVISIONS, SECRET, TOWNSHIP, VILLAGE
 
 HEADER = "staff_id,name,role,division,email,webhook_url,webhook_secret"
@@ -109,3 +117,105 @@ def test_divisions_are_checked_in_the_same_way(tmp_path):
         ["line 3", "name"],
         ["line 4", "code"],
     ]
+
+
+def workbook(tmp_path, *rows):
+    book = Workbook()
+    for row in rows:
+        book.active.append(row)
+    file = tmp_path / "list.xlsx"
+    book.save(file)
+    return file
+
+
+def test_an_excel_file_is_read_like_a_csv_file_also_where_excel_took_codes_for_numbers(tmp_path):
+    file = workbook(
+        tmp_path,
+        HEADER.split(","),
+        ["c-1", "虚青山", "cadre", int(VILLAGE), "c-1@staff.example"],
+        [],
+        [7.0, "虚晓溪", "township", TOWNSHIP, "t-1@staff.example", None, None],
+    )
+    people = read_staff(file, DIVISIONS, allow_plain=False)
+    assert [(person.staff_id, person.division) for person in people] == [("c-1", VILLAGE), ("7", TOWNSHIP)]
+
+
+def test_faults_in_an_excel_file_are_told_with_the_row_that_excel_shows(tmp_path):
+    good = ["c-1", "虚青山", "cadre", VILLAGE, "c-1@staff.example"]
+    file = workbook(tmp_path, HEADER.split(","), good, [], ["c-2", "虚青山", "mayor", VILLAGE, "a@b.example"], [1] * 9)
+    with pytest.raises(FileRefused) as refused:
+        read_staff(file, DIVISIONS, allow_plain=False)
+    assert [str(fault).partition(": give")[0] for fault in refused.value.faults] == ["line 4: role", "line 5: row"]
+
+
+def test_a_file_that_only_bears_the_name_of_excel_says_how_to_mend_it(tmp_path):
+    no_book = tmp_path / "no-book.xlsx"
+    with zipfile.ZipFile(no_book, "w") as packed:
+        packed.writestr("other.txt", "x")
+    not_packed = tmp_path / "list.xlsx"
+    not_packed.write_text(HEADER)
+    for file in (no_book, not_packed):
+        with pytest.raises(FileRefused, match="not an Excel file"):
+            read_staff(file, DIVISIONS, allow_plain=False)
+
+
+def test_a_file_that_unpacks_to_more_than_there_is_room_for_is_refused_unopened(tmp_path):
+    file = tmp_path / "bomb.xlsx"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("xl/workbook.xml", bytes(MOST_UNPACKED_BYTES + 1))
+    with pytest.raises(FileRefused, match="too large"):
+        read_staff(file, DIVISIONS, allow_plain=False)
+
+
+PEOPLE = {
+    "t-1": StaffMember("t-1", "township", TOWNSHIP, ()),
+    "d-1": StaffMember("d-1", "duty_officer", COUNTY, ()),
+    "c-1": StaffMember("c-1", "cadre", VILLAGE, ()),
+    "gone": StaffMember("gone", "township", TOWNSHIP, (), active=False),
+}
+DUTY_HEADER = "staff_id,from_day,to_day,from_time,to_time,weekdays,note"
+
+
+def test_a_duty_list_is_read_with_the_post_of_each_person(tmp_path):
+    rows = ["t-1,2026-03-02,2026-03-31,18:00,8:00,12345,夜班", "d-1,2026/3/7,2026/3/8,00:00,24:00,,"]
+    night, weekend = read_duties(write(tmp_path, "\n".join([DUTY_HEADER, *rows])), PEOPLE)
+    begins, ends = date(2026, 3, 2), date(2026, 3, 31)
+    assert night.line == Duty("t-1", "township", TOWNSHIP, begins, ends, time(18), time(8), (1, 2, 3, 4, 5))
+    assert night.note == "夜班"
+    assert weekend.line == Duty("d-1", "duty_officer", COUNTY, date(2026, 3, 7), date(2026, 3, 8), time(), time())
+
+
+def test_days_and_times_of_an_excel_duty_list_are_read_as_excel_keeps_them(tmp_path):
+    row = ["t-1", datetime(2026, 3, 2), date(2026, 3, 3), time(18), time(8), 67]
+    (read,) = read_duties(workbook(tmp_path, DUTY_HEADER.split(","), row), PEOPLE)
+    assert read.line == Duty("t-1", "township", TOWNSHIP, date(2026, 3, 2), date(2026, 3, 3), time(18), time(8), (6, 7))
+
+
+@pytest.mark.parametrize(
+    ("row", "field"),
+    [
+        ("nobody,2026-03-02,2026-03-31,18:00,08:00,,", "staff_id"),
+        ("c-1,2026-03-02,2026-03-31,18:00,08:00,,", "staff_id"),
+        ("gone,2026-03-02,2026-03-31,18:00,08:00,,", "staff_id"),
+        ("t-1,02.03.2026,2026-03-31,18:00,08:00,,", "from_day"),
+        ("t-1,2026-03-02,2026-02-30,18:00,08:00,,", "to_day"),
+        ("t-1,2026-03-02,2026-03-01,18:00,08:00,,", "to_day"),
+        ("t-1,2026-03-02,2026-03-31,25:00,08:00,,", "from_time"),
+        ("t-1,2026-03-02,2026-03-31,18:00,8,,", "to_time"),
+        ("t-1,2026-03-02,2026-03-31,18:00,08:00,1-5,", "weekdays"),
+        ("t-1,2026-03-02,2026-03-31,18:00,08:00,11,", "weekdays"),
+        ("t-1,2026-03-02,2026-03-31,18:00,08:00,," + "x" * 201, "note"),
+    ],
+)
+def test_a_faulty_duty_line_is_told_with_its_field(tmp_path, row, field):
+    with pytest.raises(FileRefused) as refused:
+        read_duties(write(tmp_path, f"{DUTY_HEADER}\n{row}\n"), PEOPLE)
+    assert [str(fault).split(": ")[:2] for fault in refused.value.faults] == [["line 2", field]]
+
+
+def test_holidays_are_read_and_checked(tmp_path):
+    days = read_holidays(write(tmp_path, "day,name,workday\n2026-10-01,国庆节,\n2026-10-10,调休,yes\n"))
+    assert [(one.day, one.is_workday) for one in days] == [(date(2026, 10, 1), False), (date(2026, 10, 10), True)]
+    with pytest.raises(FileRefused) as refused:
+        read_holidays(write(tmp_path, "day,name,workday\n10-01,,maybe\n"))
+    assert [fault.field for fault in refused.value.faults] == ["day", "name", "workday"]

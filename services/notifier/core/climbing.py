@@ -4,19 +4,17 @@ An alert carries one timer. Whoever changes an alert sets the timer by `next_tim
 happens: one thing at a time, the earliest first, so that a long standstill skips and doubles nothing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from services.notifier.core.routing import LEVEL_OF_ROLE, Recipient, RoutedAs, StaffMember, duty_officers, route
 from shared.alerts import UNDER_WAY, AlertStatus, PlanStep
 from shared.grades import RiskGrade
 from shared.policy import Policy, Role, Timetable
 
 OVERDUE_VISIT_TO: Role = "township"
 """Who hears of an overdue visit where the grade's timetable climbs to nobody."""
-_UPWARDS: Sequence[Role] = ("township", "county")
 
 
 class Effect(StrEnum):
@@ -80,20 +78,6 @@ def fire(standing: Standing, policy: Policy, now: datetime) -> Firing:
             return _overdue_visit(standing, policy, now)
         case _:
             return _reminded(standing, at, now)
-
-
-def hop_recipients(division: str, role: Role, staff: Sequence[StaffMember]) -> tuple[Recipient, ...]:
-    """Choose who hears of a hop: the role's people, else those of the next level upwards, else the duty officers.
-
-    division and staff: as `route` takes them. Empty only if there is nobody up to the province.
-    """
-    levels = [role, *(one for one in _UPWARDS if LEVEL_OF_ROLE[one] < LEVEL_OF_ROLE.get(role, 0))]
-    for level in levels:
-        found = [one for one in route(division, (level,), staff) if one.routed_as is RoutedAs.ROLE]
-        if found:
-            routed_as = RoutedAs.ROLE if level == role else RoutedAs.NEXT_LEVEL_UP
-            return tuple(replace(one, routed_as=routed_as) for one in found)
-    return duty_officers(division, staff)
 
 
 def _ahead(standing: Standing, policy: Policy) -> Iterator[tuple[datetime, Effect]]:

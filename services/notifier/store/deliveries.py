@@ -15,12 +15,11 @@ from services.notifier.core.retries import OUTAGE_PATTERN, Attempt, Verdict
 from services.notifier.core.routing import ancestors, duty_officers, known_division
 from services.notifier.store.budgets import Room, one_at_a_time, pause, within_budget
 from services.notifier.store.climbing import note_failed_hop
-from services.notifier.store.directory import read_register
 from services.notifier.store.due import CLAIM_LIMITED, CLAIM_UNLIMITED, Aftermath, Due, Taken, due_of
 from services.notifier.store.fallbacks import Unserved, pass_on
+from services.notifier.store.rota import read_register_at
 from services.notifier.store.rows import DeliveryRow, StepRow
 from shared.alerts import ENDINGS, ChannelName, DeliveryStatus, SendReason, StepKind
-from shared.clock import to_rfc3339
 from shared.db.session import transaction
 from shared.db.tables.notifier import alert, alert_step, contact, delivery, delivery_attempt
 
@@ -144,21 +143,6 @@ class Deliveries:
         async with transaction(self._engine) as connection:
             await _release(connection, {due.delivery_id for due in dues}, {due.leased_by for due in dues})
 
-    async def attempts_of(self, alert_id: str) -> dict[tuple[int, str, str], list[str]]:
-        """Return the attempts of an alert in words, by revision, staff_id and channel."""
-        statement = (
-            select(delivery.c.revision, delivery.c.staff_id, delivery.c.channel, delivery_attempt)
-            .join(delivery_attempt, delivery_attempt.c.delivery_id == delivery.c.delivery_id)
-            .where(delivery.c.alert_id == alert_id)
-            .order_by(delivery_attempt.c.attempt_id)
-        )
-        found: dict[tuple[int, str, str], list[str]] = {}
-        async with transaction(self._engine) as connection:
-            for row in await connection.execute(statement):
-                words = f"{to_rfc3339(row.at)} {row.outcome} ({row.detail})"
-                found.setdefault((row.revision, row.staff_id, row.channel), []).append(words)
-        return found
-
     async def pending(self) -> int:
         """Count the deliveries that are not done yet."""
         async with transaction(self._engine) as connection:
@@ -239,12 +223,13 @@ class Deliveries:
 
     async def _tell_duty_officers(self, connection: AsyncConnection, due: Due, now: datetime) -> Aftermath:
         """Somebody must hear of every alert: where each delivery failed for good, the duty officers do."""
-        register = await read_register(connection, ancestors(due.division))
+        register = await read_register_at(connection, ancestors(due.division), now)
         tried = await connection.execute(
             select(delivery.c.staff_id).where(delivery.c.alert_id == due.alert_id, delivery.c.revision == due.revision)
         )
         division = known_division(due.division, register.names)
-        recipients = duty_officers(division, register.staff, without=frozenset(tried.scalars()))
+        without = frozenset(tried.scalars())
+        recipients = duty_officers(division, register.staff, at=now, rota=register.rota, without=without)
         rows = [
             DeliveryRow(
                 alert_id=due.alert_id,

@@ -1,18 +1,31 @@
 """Rows as the notifier works with them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
 from services.notifier.core.alerting import OpenAlert
 from services.notifier.core.climbing import Standing
-from services.notifier.core.routing import RoutedAs, StaffMember
+from services.notifier.core.duty import Rota
+from services.notifier.core.routing import (
+    NO_ROTA,
+    Heard,
+    RoutedAs,
+    Routing,
+    StaffMember,
+    Verdict,
+    ancestors,
+    climb,
+    known_division,
+    route,
+)
 from shared.alerts import AlertStatus, ChannelName, DeliveryStatus, PlanStep, SendReason, StepKind
 from shared.grades import RiskGrade
 from shared.policy import Role
 
 SYSTEM = "system"
+_OF_VERDICT = tuple(one.name for one in fields(Verdict))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +101,17 @@ class MessageRow:
     body: str
     brief: str
     decided_at: datetime
+    routing: Mapping[str, Any] | None = None
+
+
+def stored_routing(routing: Routing) -> Mapping[str, Any]:
+    """What is kept of a routing: the verdict on each person at that time. `verdicts_of` reads it."""
+    return {"people": [{name: getattr(one, name) for name in _OF_VERDICT} for one in routing.verdicts]}
+
+
+def verdicts_of(stored: Mapping[str, Any]) -> tuple[Verdict, ...]:
+    """Read what `stored_routing` wrote."""
+    return tuple(Verdict(**one | {"heard": Heard(one["heard"])}) for one in stored["people"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,15 +159,40 @@ class Register:
     """What routing must know about some divisions and all above them.
 
     names: of the divisions that the register knows. targets: per person and channel, what is slow or fast as one.
+    retired: people who have left. rota: who is at their post at about one instant.
     """
 
     names: Mapping[str, str]
     staff: tuple[StaffMember, ...]
     targets: Mapping[tuple[str, ChannelName], str]
+    retired: tuple[StaffMember, ...] = ()
+    rota: Rota = NO_ROTA
+
+    def around(self, division: str) -> "Register":
+        """The same for one division alone, and all above it."""
+        codes = frozenset(ancestors(division))
+        staff, retired = (
+            tuple(person for person in people if person.division in codes) for people in (self.staff, self.retired)
+        )
+        return replace(self, staff=staff, retired=retired, rota=self.rota.of(person.staff_id for person in staff))
+
+    def route(self, division: str, roles: Sequence[Role], at: datetime) -> Routing:
+        """Choose who hears of a household in a division, or in its nearest ancestor that the register knows."""
+        known = known_division(division, self.names)
+        return route(known, roles, self._people(known), at=at, rota=self.rota)
+
+    def climb(self, division: str, role: Role, at: datetime) -> Routing:
+        """Choose who hears when the alert of such a household climbs to a role."""
+        known = known_division(division, self.names)
+        return climb(known, role, self._people(known), at=at, rota=self.rota)
 
     def target(self, staff_id: str, channel: ChannelName) -> str:
         """The target of a person's channel; the channel itself for people who have left the register."""
         return self.targets.get((staff_id, channel), str(channel))
+
+    def _people(self, division: str) -> list[StaffMember]:
+        codes = frozenset(ancestors(division))
+        return [person for person in (*self.staff, *self.retired) if person.division in codes]
 
 
 @dataclass(frozen=True, slots=True)

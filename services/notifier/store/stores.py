@@ -10,6 +10,8 @@ from services.notifier.store.deliveries import Deliveries
 from services.notifier.store.directory import Directory, Sessions
 from services.notifier.store.fallbacks import Fallbacks
 from services.notifier.store.reading import AlertReader
+from services.notifier.store.rosters import Rosters
+from services.notifier.store.why import WhyReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,8 @@ class Stores:
     acts: Acts
     deliveries: Deliveries
     fallbacks: Fallbacks
+    rosters: Rosters
+    why: WhyReader
 
     @classmethod
     def on(cls, engine: AsyncEngine) -> Self:
@@ -33,4 +37,6 @@ class Stores:
             Acts(engine),
             Deliveries(engine),
             Fallbacks(engine),
+            Rosters(engine),
+            WhyReader(engine),
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Table, insert, text
@@ -10,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier.core.routing import ancestors
-from services.notifier.store.directory import read_register
+from services.notifier.store.rota import read_register_at
 from services.notifier.store.rows import AlertRow, DeliveryRow, MessageRow, Register, StepRow
 from shared.db.tables.notifier import alert, alert_message, alert_step, delivery
 from shared.errors import TemporaryFailure
@@ -35,9 +36,9 @@ class AlertWriting:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def register(self, divisions: Iterable[str]) -> Register:
-        """Return what the directory knows of these divisions and all above them."""
-        return await read_register(self._connection, {code for one in divisions for code in ancestors(one)})
+    async def register(self, divisions: Iterable[str], at: datetime) -> Register:
+        """Return what the directory knows of these divisions and all above them, and who is at their post then."""
+        return await read_register_at(self._connection, {code for one in divisions for code in ancestors(one)}, at)
 
     async def save(
         self,

@@ -5,6 +5,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     ForeignKey,
     ForeignKeyConstraint,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    Time,
     UniqueConstraint,
     func,
     text,
@@ -68,6 +70,49 @@ contact = Table(
         name="channel",
     ),
     Index("ix_contact_address", "channel", "address"),
+)
+
+# Who takes turns when: a shift on each day from from_day to to_day, in the time of Asia/Shanghai. weekdays: 1 (Monday)
+# to 7, null: all. A shift whose to_time is not after its from_time ends on the next day.
+duty = Table(
+    "duty",
+    METADATA,
+    Column("duty_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("staff_id", Text, ForeignKey("staff.staff_id"), nullable=False),
+    Column("role", Text, nullable=False),
+    Column("division", Text, nullable=False),
+    Column("from_day", Date, nullable=False),
+    Column("to_day", Date, nullable=False),
+    Column("weekdays", ARRAY(SmallInteger)),
+    Column("from_time", Time, nullable=False),
+    Column("to_time", Time, nullable=False),
+    Column("note", Text),
+    CheckConstraint("role in ('township', 'county', 'duty_officer')", name="role"),
+    CheckConstraint("from_day <= to_day", name="days"),
+    Index("ix_duty_division", "division", "to_day"),
+)
+
+# Who is away from when (included) to when (not any more), and who hears instead.
+absence = Table(
+    "absence",
+    METADATA,
+    Column("absence_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("staff_id", Text, ForeignKey("staff.staff_id"), nullable=False),
+    Column("from_at", DateTime(timezone=True), nullable=False),
+    Column("to_at", DateTime(timezone=True), nullable=False),
+    Column("stand_in", Text, ForeignKey("staff.staff_id")),
+    CheckConstraint("from_at < to_at", name="span"),
+    CheckConstraint("stand_in <> staff_id", name="stand_in"),
+    Index("ix_absence_staff", "staff_id", "to_at"),
+)
+
+# Public holidays, and the workdays that make up for them.
+holiday = Table(
+    "holiday",
+    METADATA,
+    Column("day", Date, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("is_workday", Boolean, nullable=False),
 )
 
 # household_version: the last change of grade that was taken in; older ones are ignored. change: that message's body.
@@ -128,7 +173,8 @@ alert_step = Table(
 
 # What is told about one revision, in its final words: a repeated attempt sends the same bytes.
 # body: JSON for webhooks. brief: for chat groups and text messages. decided_at: when the scorer decided the change that
-# is told.
+# is told. routing: whom the rules named at that time, and of everybody else in the division why not; null: told to
+# those who had been told before.
 alert_message = Table(
     "alert_message",
     METADATA,
@@ -140,6 +186,7 @@ alert_message = Table(
     Column("body", Text, nullable=False),
     Column("brief", Text, nullable=False),
     Column("decided_at", DateTime(timezone=True), nullable=False),
+    Column("routing", JSONB(none_as_null=True)),
 )
 
 # One line per alert x revision x person x channel. message_id: the same over all attempts, so that a receiver can tell

@@ -102,9 +102,16 @@ def recipients(telling: Telling, staff: Iterable[StaffRow], divisions: Collectio
     here = [one for one in reachable if one.role in LEVEL and one.division == _at(known, LEVEL[one.role])]
     chosen = {one.staff_id for one in here if one.role in telling.roles}
     if "cadre" in telling.roles and not any(one.role == "cadre" for one in here):
-        chosen |= {one.staff_id for one in here if one.role == "township"}
-    if chosen:
-        return chosen
+        for role in ("township", "county"):
+            upper = {one.staff_id for one in here if one.role == role}
+            chosen |= upper
+            if upper:
+                return chosen
+        return chosen | _nearest_on_duty(reachable, known)
+    return chosen or _nearest_on_duty(reachable, known)
+
+
+def _nearest_on_duty(reachable: Iterable[StaffRow], known: str) -> set[str]:
     for code in _upwards(known):
         on_duty = {one.staff_id for one in reachable if one.role == "duty_officer" and one.division == code}
         if on_duty:

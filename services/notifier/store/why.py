@@ -1,0 +1,120 @@
+"""Reads what was stored about the tellings of an alert."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.notifier.core.routing import TOLD, Heard, RoutedAs, Verdict
+from services.notifier.store.reading import AlertReader
+from services.notifier.store.rows import verdicts_of
+from services.notifier.why import AlertWhy, AttemptLine, WhyDelivery, WhyPerson, WhyRevision
+from shared.alerts import AlertDetail
+from shared.db.session import transaction
+from shared.db.tables.notifier import alert_message, delivery, delivery_attempt, staff
+
+Deliveries = dict[str, list[WhyDelivery]]
+"""The deliveries of one revision, by staff_id."""
+
+
+class WhyReader:
+    """Answers from what was stored at the time, not from what holds today."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._alerts = AlertReader(engine)
+
+    async def why(self, reach: str, alert_id: str) -> AlertWhy | None:
+        """Return all about one alert's tellings; None if there is no such alert within reach."""
+        alert = await self._alerts.one(reach, alert_id)
+        if alert is None:
+            return None
+        statement = select(alert_message).where(alert_message.c.alert_id == alert_id).order_by(alert_message.c.revision)
+        async with transaction(self._engine) as connection:
+            messages = (await connection.execute(statement)).all()
+            attempts = await _attempts(connection, alert_id)
+        revisions = tuple(_revision(row, _deliveries(alert, row.revision, attempts)) for row in messages)
+        return AlertWhy(
+            id=alert.id,
+            household_id=alert.household_id,
+            division=alert.division,
+            grade=alert.grade,
+            status=alert.status,
+            opened_at=alert.opened_at,
+            owner=alert.owner,
+            unreachable=alert.unreachable,
+            timeline=alert.timeline,
+            revisions=revisions,
+        )
+
+    async def bystander(self, staff_id: str) -> WhyPerson | None:
+        """Return a person as one who had nothing to do with an alert; None if there is no such person."""
+        statement = select(staff.c.role, staff.c.division).where(staff.c.staff_id == staff_id)
+        async with transaction(self._engine) as connection:
+            found = (await connection.execute(statement)).one_or_none()
+        if found is None:
+            return None
+        return _person(Verdict(staff_id, found.role, found.division, Heard.OTHER_DIVISION), ())
+
+
+async def _attempts(connection: AsyncConnection, alert_id: str) -> Mapping[tuple[int, str, str], list[AttemptLine]]:
+    """Return the attempts of an alert by revision, staff_id and channel."""
+    rows = await connection.execute(
+        select(delivery.c.revision, delivery.c.staff_id, delivery.c.channel, delivery_attempt)
+        .join(delivery_attempt, delivery_attempt.c.delivery_id == delivery.c.delivery_id)
+        .where(delivery.c.alert_id == alert_id)
+        .order_by(delivery_attempt.c.attempt_id)
+    )
+    found: dict[tuple[int, str, str], list[AttemptLine]] = {}
+    for row in rows:
+        line = AttemptLine(at=row.at, outcome=row.outcome, detail=row.detail)
+        found.setdefault((row.revision, row.staff_id, row.channel), []).append(line)
+    return found
+
+
+def _deliveries(
+    alert: AlertDetail, revision: int, attempts: Mapping[tuple[int, str, str], list[AttemptLine]]
+) -> Deliveries:
+    found: Deliveries = {}
+    for line in alert.deliveries:
+        if line.revision == revision:
+            tries = tuple(attempts.get((revision, line.recipient, line.channel), ()))
+            found.setdefault(line.recipient, []).append(WhyDelivery(**line.model_dump(), tries=tries))
+    return found
+
+
+def _revision(row: Row[Any], deliveries: Deliveries) -> WhyRevision:
+    verdicts = () if row.routing is None else verdicts_of(row.routing)
+    known = {verdict.staff_id for verdict in verdicts}
+    people = [_person(verdict, deliveries.get(verdict.staff_id, ())) for verdict in verdicts]
+    people += [_told(staff_id, lines) for staff_id, lines in deliveries.items() if staff_id not in known]
+    return WhyRevision(revision=row.revision, reason=row.reason, decided_at=row.decided_at, people=tuple(people))
+
+
+def _person(verdict: Verdict, deliveries: Sequence[WhyDelivery]) -> WhyPerson:
+    # Whoever the rules did not name may have been told all the same, once nobody else could be.
+    later = bool(deliveries) and verdict.heard not in TOLD.values()
+    return WhyPerson(
+        staff_id=verdict.staff_id,
+        role=verdict.role,
+        division=verdict.division,
+        heard=_heard(deliveries[0]) if later else verdict.heard,
+        instead_of=verdict.instead_of,
+        deliveries=tuple(deliveries),
+    )
+
+
+def _told(staff_id: str, deliveries: Sequence[WhyDelivery]) -> WhyPerson:
+    return WhyPerson(
+        staff_id=staff_id,
+        role=None,
+        division=None,
+        heard=_heard(deliveries[0]),
+        instead_of=None,
+        deliveries=tuple(deliveries),
+    )
+
+
+def _heard(line: WhyDelivery) -> Heard:
+    return TOLD.get(RoutedAs(line.routed_as), Heard.TOLD_ROLE)

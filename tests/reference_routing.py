@@ -1,0 +1,152 @@
+"""A slow, obvious model of routing, written from the rules alone; the real one must agree with it.
+
+It asks every question anew rather than remember an answer, and lists the levels by hand.
+"""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+CHINA = ZoneInfo("Asia/Shanghai")
+VILLAGE_ROLES = ("cadre", "grid", "village_team")
+
+
+def place(role, household):
+    """All posts from which a role can hear of a household, nearest first."""
+    village = household
+    township = household[:9] + "000"
+    county = household[:6] + "000000"
+    prefecture = household[:4] + "00000000"
+    province = household[:2] + "0000000000"
+    if role in VILLAGE_ROLES:
+        return [village]
+    if role == "township":
+        return [township]
+    if role == "county":
+        return [county]
+    nearest_first = []
+    for code in (village, township, county, prefecture, province):
+        if code not in nearest_first:
+            nearest_first.append(code)
+    return nearest_first
+
+
+def is_above_or_same(upper, lower):
+    return upper in place("duty_officer", lower)
+
+
+def weekday(day, holidays):
+    if day in holidays:
+        return 1 if holidays[day] else 7
+    return day.weekday() + 1
+
+
+def is_on_shift(line, at, holidays):
+    """Whether a shift that began today or yesterday is not over yet; none is longer than 24 hours."""
+    local = at.astimezone(CHINA).replace(tzinfo=None)
+    length = datetime.combine(local.date(), line.to_time) - datetime.combine(local.date(), line.from_time)
+    if length <= timedelta(0):
+        length += timedelta(days=1)
+    for day in (local.date(), local.date() - timedelta(days=1)):
+        begins = datetime.combine(day, line.from_time)
+        if begins <= local and local - begins < length and line.from_day <= day <= line.to_day:
+            return line.weekdays is None or weekday(day, holidays) in line.weekdays
+    return False
+
+
+def absences(person, at, rota):
+    return [one for one in rota.absences if one.staff_id == person.staff_id and one.from_at <= at and at < one.to_at]
+
+
+def is_there(person, at, rota):
+    return person.active and len(person.channels) > 0 and not absences(person, at, rota)
+
+
+def speakers(people, staff, at, rota):
+    """Pairs (who hears, for which absent person or None) for some people who are meant."""
+    pairs = []
+    for person in people:
+        if is_there(person, at, rota):
+            pairs.append((person.staff_id, None))
+        if person.active:
+            for absence in absences(person, at, rota):
+                for other in staff:
+                    is_named = other.staff_id == absence.stand_in
+                    if is_named and is_there(other, at, rota) and is_above_or_same(other.division, person.division):
+                        pairs.append((other.staff_id, person.staff_id))
+    return pairs
+
+
+def post(role, code, staff, at, rota):
+    """(who hears at a post, who is on its list if the list counts)."""
+    people = [person for person in staff if person.role == role and person.division == code]
+    listed = set()
+    if role not in VILLAGE_ROLES:
+        for line in rota.duties:
+            if line.role == role and line.division == code and is_on_shift(line, at, rota.holidays):
+                listed.add(line.staff_id)
+    by_list = speakers([person for person in people if person.staff_id in listed], staff, at, rota)
+    if by_list:
+        return by_list, listed
+    return speakers(people, staff, at, rota), set()
+
+
+def of_role(role, household, staff, at, rota):
+    for code in place(role, household):
+        found, _ = post(role, code, staff, at, rota)
+        if found:
+            return found
+    return []
+
+
+def model(household, roles, staff, at, rota):
+    """{staff_id: verdict in words} for everybody in `staff`, and the absent people that each stand-in hears for."""
+    calls = [(role, "told_role") for role in roles]
+    if "cadre" in roles and not of_role("cadre", household, staff, at, rota):
+        chain = (
+            ("township", "told_township_for_missing_cadre"),
+            ("county", "told_county_for_missing_cadre"),
+            ("duty_officer", "told_duty_officer"),
+        )
+        for role, words in chain:
+            calls.append((role, words))
+            if of_role(role, household, staff, at, rota):
+                break
+    if not any(of_role(role, household, staff, at, rota) for role, _ in calls):
+        calls.append(("duty_officer", "told_duty_officer"))
+
+    verdicts, instead = {}, {}
+    for role, words in calls:
+        for staff_id, absent in of_role(role, household, staff, at, rota):
+            if absent is None:
+                own = "told_duty_officer" if role == "duty_officer" else words
+                if verdicts.get(staff_id) in (None, "told_stand_in"):
+                    verdicts[staff_id] = own
+            else:
+                instead.setdefault(staff_id, set()).add(absent)
+                verdicts.setdefault(staff_id, "told_stand_in")
+
+    asked = {role for role, _ in calls}
+    for person in staff:
+        if person.staff_id not in verdicts:
+            verdicts[person.staff_id] = not_told(person, household, asked, staff, at, rota)
+    return verdicts, instead
+
+
+def not_told(person, household, asked, staff, at, rota):
+    if not person.active:
+        return "inactive"
+    if person.division not in place(person.role, household):
+        return "other_division"
+    if person.role not in asked:
+        return "not_routed_for_grade"
+    for code in place(person.role, household):
+        found, listed = post(person.role, code, staff, at, rota)
+        if code == person.division:
+            if absences(person, at, rota):
+                return "absent"
+            if listed and person.staff_id not in listed:
+                return "off_duty"
+            return "no_channel"
+        if found:
+            break
+    return "not_routed_for_grade"
