@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from services.notifier.core.alerting import deadlines
-from services.notifier.core.climbing import Effect, Standing, fire, hop_recipients, next_timer
+from services.notifier.core.climbing import Effect, Standing, fire, next_timer
 from services.notifier.core.retries import is_given_up, still_wanted
-from services.notifier.core.routing import RoutedAs, StaffMember
+from services.notifier.core.routing import RoutedAs, StaffMember, climb
 from shared.alerts import AlertStatus, ChannelName, SendReason
 from shared.grades import RiskGrade
 from tests.fakes.notifier import COUNTY, NOW, OTHER_VILLAGE, PROVINCE, TOWNSHIP, VILLAGE, policy
@@ -159,21 +159,21 @@ def person(staff_id, role, division, channels=(ChannelName.SMTP,)):
 
 TOWN, COUNTY_1 = person("town-1", "township", TOWNSHIP), person("county-1", "county", COUNTY)
 DUTY = person("duty-1", "duty_officer", PROVINCE)
-UP = RoutedAs.NEXT_LEVEL_UP
+TOWN_UP, COUNTY_UP = RoutedAs.TOWNSHIP_STANDS_IN, RoutedAs.COUNTY_STANDS_IN
 
 
 @pytest.mark.parametrize(
     ("role", "staff", "told"),
     [
         ("township", (TOWN, COUNTY_1, DUTY), {"town-1": RoutedAs.ROLE}),
-        ("township", (COUNTY_1, DUTY), {"county-1": UP}),
-        ("township", (replace(TOWN, channels=()), COUNTY_1), {"county-1": UP}),
-        ("township", (person("elsewhere", "township", "990100102000"), COUNTY_1), {"county-1": UP}),
-        ("cadre", (person("elsewhere", "cadre", OTHER_VILLAGE), TOWN, COUNTY_1), {"town-1": UP}),
+        ("township", (COUNTY_1, DUTY), {"county-1": COUNTY_UP}),
+        ("township", (replace(TOWN, channels=()), COUNTY_1), {"county-1": COUNTY_UP}),
+        ("township", (person("elsewhere", "township", "990100102000"), COUNTY_1), {"county-1": COUNTY_UP}),
+        ("cadre", (person("elsewhere", "cadre", OTHER_VILLAGE), TOWN, COUNTY_1), {"town-1": TOWN_UP}),
         ("county", (TOWN, DUTY), {"duty-1": RoutedAs.DUTY_OFFICER}),
         ("duty_officer", (TOWN, COUNTY_1, DUTY), {"duty-1": RoutedAs.DUTY_OFFICER}),
         ("township", (), {}),
     ],
 )
 def test_a_hop_whose_role_is_empty_goes_to_the_next_level_upwards(role, staff, told):
-    assert {one.staff_id: one.routed_as for one in hop_recipients(VILLAGE, role, staff)} == told
+    assert {one.staff_id: one.routed_as for one in climb(VILLAGE, role, staff, at=NOW).recipients} == told

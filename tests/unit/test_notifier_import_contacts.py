@@ -2,7 +2,8 @@
 
 import pytest
 
-from services.notifier.imports import FileRefused, read_staff
+from services.notifier.imports import read_staff
+from services.notifier.sheets import FileRefused
 from shared.alerts import ChannelName
 from tests.fakes.notifier import DIVISIONS, SECRET, VILLAGE
 
