@@ -9,8 +9,8 @@ from sqlalchemy import select, text
 
 from services.notifier.core.retries import Attempt
 from services.notifier.reconcile import Reconcile, ReconcileMetrics
-from services.notifier.store.deliveries import Deliveries
 from services.notifier.store.reconciling import Reconciling
+from services.notifier.store.why import WhyReader
 from services.notifier.why import explain
 from shared.alerts import AlertStatus, ChannelName, StepKind
 from shared.clock import SettableClock
@@ -124,10 +124,11 @@ async def test_why_names_the_hops_and_the_message_says_since_when(parts, clock):
     await parts.take(make_change("red"))
     clock.move(2 * HOUR)
     await parts.new_climber().fire_due()
-    found = await parts.alert()
-    lines = await explain(parts.reader, Deliveries(parts.engine), found.id)
+    lines = list(explain(await WhyReader(parts.engine).why("", (await parts.alert()).id)))
     assert any("climbed by system [township]" in line for line in lines)
-    assert any("revision 2 (overdue) town by smtp, routed as role" in line for line in lines)
+    hop = lines[next(at for at, line in enumerate(lines) if line.startswith("revision 2 (overdue)")) :]
+    assert any(line.startswith("  town (township of ") and line.endswith(": told_role") for line in hop)
+    assert any(line.startswith("  cadre (cadre of ") and line.endswith(": not_routed_for_grade") for line in hop)
     async with transaction(parts.engine) as connection:
         subject = (await connection.execute(text("SELECT subject FROM alert_message WHERE revision = 2"))).scalar_one()
     assert subject == "【守望】红色预警（超时未签收） ▲ 某村 户 H-1024 自2026-03-02 23:30起无人签收，请立即处理"
@@ -216,7 +217,7 @@ class Refusing:
         self._address = address
 
     async def send(self, address, message, message_id):
-        if address.email == self._address:
+        if address.address == self._address:
             return Attempt("smtp_550", permanent=True)
         return Attempt("sent", receipt="250 OK")
 

@@ -10,7 +10,7 @@ from services.notifier.act_on_alert import ActOnAlert
 from services.notifier.auth import Caller
 from services.notifier.channels.robots import DingtalkRobot, WecomRobot
 from services.notifier.pass_on import PassOn
-from services.notifier.store.alerts import Acknowledgements
+from services.notifier.store.acting import Acts
 from services.notifier.store.deliveries import Deliveries
 from services.notifier.store.fallbacks import Fallbacks
 from services.notifier.store.rows import Contact
@@ -131,7 +131,7 @@ async def test_what_is_not_urgent_or_taken_on_is_not_handed_on(parts, lanes, loo
     await parts.people(by_robots(ROBOT, DING))
     await parts.take(make_change(grade))
     if acknowledged:
-        act = ActOnAlert(Acknowledgements(parts.engine), clock)
+        act = ActOnAlert(Acts(parts.engine), clock, parts.policies)
         await act.acknowledge((await parts.alert()).id, Caller("cadre-1", VILLAGE), Acknowledgement())
     clock.move(timedelta(minutes=10))
     assert not await look.once()
