@@ -41,7 +41,7 @@ BORNE: Mapping[str, str] = {
 TAGS = {
     *("html", "head", "meta", "title", "link", "body", "header", "main", "section", "div", "span", "p", "a", "strong"),
     *("h1", "h2", "ul", "ol", "li", "dl", "dt", "dd", "code", "blockquote"),
-    *("form", "input", "label", "textarea", "button"),
+    *("form", "input", "label", "textarea", "button", "fieldset", "legend", "details", "summary"),
 }
 
 
