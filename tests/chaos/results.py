@@ -49,6 +49,11 @@ class Result:
         return not (self.vacuous or self.broken or any(self.counts.values()))
 
     @property
+    def only_vacuous(self) -> bool:
+        """Whether nothing was found because nothing was tested: such a run says nothing, and may be repeated."""
+        return bool(self.vacuous) and not self.broken and not any(self.counts.values())
+
+    @property
     def unexplained(self) -> int:
         """Findings other than lost, doubled and phantom; a run that tested nothing or broke off is one, too."""
         others = sum(count for anomaly, count in self.counts.items() if anomaly not in NAMED)

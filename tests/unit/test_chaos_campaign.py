@@ -75,3 +75,19 @@ def test_the_report_shows_each_run_of_the_last_campaign_and_what_was_not_run(hom
     assert f"| F14 | {FAULTS['F14'].title} | a death | 4.5, 4.5 | seed 2: 1 lost |" in text
     assert "| F34 | no disk |" in text and "| F43 |" in text
     assert "| F36 | not run with this state of the code yet |" in text
+
+
+@pytest.mark.parametrize(
+    ("facts", "repeated"),
+    [
+        ({"vacuous": ["no visible effect"]}, True),
+        ({"vacuous": ["no visible effect"], "counts": {"lost": 1}}, False),
+        ({"vacuous": ["no visible effect"], "broken": "the fault broke off"}, False),
+        ({"counts": {"lost": 1}}, False),
+        ({}, False),
+    ],
+)
+def test_only_a_run_that_tested_nothing_and_found_nothing_may_be_repeated(
+    facts: dict[str, object], repeated: bool
+) -> None:
+    assert make_result(**facts).only_vacuous is repeated
