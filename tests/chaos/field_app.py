@@ -214,6 +214,11 @@ class FieldApp:
             return broken_off("timeout", len(ids)), None
         except httpx2.RequestError as error:
             return broken_off(type(error).__name__, len(ids)), None
+        except AttributeError as error:
+            # Reset in the very moment of connecting: the client library asks a socket that is gone for its peer.
+            if error.name != "getpeername":
+                raise
+            return broken_off("reset while connecting", len(ids)), None
         media_type = reply.headers.get("content-type", "").partition(";")[0]
         alone = form is Form.ONE
         answers = read_answers(reply.status_code, media_type, reply.content, ids, alone=alone, canaries=self._canaries)
