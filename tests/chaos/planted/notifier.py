@@ -12,10 +12,10 @@ from services.notifier import deliver
 from services.notifier.core import routing
 from services.notifier.deliver import Deliver
 from services.notifier.raise_alert import RaiseAlert
-from services.notifier.store import alerts
+from services.notifier.store import writing
 from services.notifier.store.alerts import AlertStore, AlertTransaction
 from services.notifier.store.due import Due
-from services.notifier.store.rows import AlertRow
+from services.notifier.store.rows import AlertRow, Register
 from shared.bus.ports import PartitionBatch
 from shared.db.positions import Fates
 from tests.chaos.planted.patching import nothing, swap
@@ -92,9 +92,17 @@ def told_in_the_next_village() -> None:
 
         return neighbours
 
-    def counts(person: routing.StaffMember, division: str) -> bool:
-        digits = routing.LEVEL_OF_ROLE.get(person.role)
-        return digits is not None and person.division[: min(digits, 9)] == division[: min(digits, 9)]
+    def township(people: Callable[[Register, str], list[routing.StaffMember]]) -> Any:
+        def near(self: Register, division: str) -> list[routing.StaffMember]:
+            moved = tuple(
+                replace(person, division=division)
+                if person.role == "cadre" and person.division[:9] == division[:9]
+                else person
+                for person in self.staff
+            )
+            return people(replace(self, staff=moved), division)
 
-    swap(alerts, "ancestors", wide)
-    swap(routing, "_counts", lambda _: counts)
+        return near
+
+    swap(writing, "ancestors", wide)
+    swap(Register, "_people", township)
