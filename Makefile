@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
 
-.PHONY: help setup run smoke test test-unit check rules-soak bench fuzz chaos chaos-selftest format schemas lock clean
+.PHONY: help setup run smoke test test-unit check rules-soak bench fuzz chaos chaos-selftest format schemas words lock clean
 
 help: ## Print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,13 +26,14 @@ test: $(VENV)/dev-ready $(VENV)/kafka-ready ## Run every test against a real Kaf
 test-unit: $(VENV)/dev-ready ## Run the tests that need no server
 	@exec $(BIN)/python -m pytest tests/unit tests/rules -n 2 --quiet
 
-check: $(VENV)/dev-ready ## Lint, types, import rules, schema drift, unit tests
+check: $(VENV)/dev-ready ## Lint, types, import rules, drift of schemas and words, unit tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/shouwang-ingest schemas --check
 	$(BIN)/python -m deploy.rules_book --check
+	$(BIN)/python -m deploy.words --check
 	$(BIN)/python -m pytest tests/unit tests/rules -n 2 --quiet
 
 rules-soak: $(VENV)/dev-ready ## Grade 20,000 made-up histories by the core and by a second, naive implementation; print the differences
@@ -61,6 +62,9 @@ schemas: $(VENV)/dev-ready ## Write what is made from the models anew: JSON Sche
 	$(BIN)/shouwang-ingest schemas
 	$(BIN)/python -m deploy.env_example > .env.example
 	$(BIN)/python -m deploy.rules_book
+
+words: $(VENV)/dev-ready ## Bring the catalogues of words in step with the code; says what a catalogue lacks
+	$(BIN)/python -m deploy.words
 
 lock: $(VENV)/dev-ready ## Resolve the requirements anew into hash-locked files
 	cd requirements && for set in dev local run; do \

@@ -13,6 +13,7 @@ from services.notifier.core.alerting import deadlines
 from services.notifier.core.climbing import next_timer
 from services.notifier.core.links import Link
 from services.notifier.core.message import is_alert_id
+from services.notifier.core.words import Wording
 from services.notifier.store.acting import Acts, LockedAlert, Overtaken
 from services.notifier.store.rows import AlertRow, StepRow
 from shared.alerts import Acknowledgement, AlertStatus, Closing, Comment, Reopening, Visit
@@ -31,10 +32,11 @@ class ActOnAlert:
     its detail what to do instead). The same act sent twice changes nothing.
     """
 
-    def __init__(self, store: Acts, clock: Clock, policies: Policies) -> None:
+    def __init__(self, store: Acts, clock: Clock, policies: Policies, wording: Wording) -> None:
         self._store = store
         self._clock = clock
         self._policies = policies
+        self._wording = wording
 
     async def acknowledge(self, alert_id: str, caller: Caller, body: Acknowledgement) -> None:
         """Take an alert on."""
@@ -112,7 +114,7 @@ class ActOnAlert:
             other = await act.locked.under_way_beside(act.row)
             verdict = acting.reopen(act.held, act.now, another_under_way=other is not None)
             _refuse(verdict, named=other)
-            await act.store(_reopened(act.row, act.policy, act.now), verdict, body.note)
+            await act.store(_reopened(act.row, act.policy, act.now, self._wording), verdict, body.note)
 
     @asynccontextmanager
     async def _on(self, alert_id: str, caller: Caller) -> AsyncIterator["_Act"]:
@@ -184,8 +186,8 @@ def _taken_on(row: AlertRow, actor: str, now: datetime) -> AlertRow:
     return replace(row, status=status, owner=actor, acknowledged_at=now, acknowledged_revision=row.revision)
 
 
-def _reopened(row: AlertRow, policy: Policy, now: datetime) -> AlertRow:
-    due = deadlines(row.grade, policy, now)
+def _reopened(row: AlertRow, policy: Policy, now: datetime, wording: Wording) -> AlertRow:
+    due = deadlines(row.grade, policy, now, wording)
     return replace(
         row,
         status=AlertStatus.OPEN,

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from services.notifier.core.climbing import Effect
+from services.notifier.core.words import Wording
 from services.notifier.draft_firing import Fired, draft_firing
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.siren import Siren
@@ -39,6 +40,7 @@ class Climb:
         metrics: NotifierMetrics,
         *,
         public_url: str,
+        wording: Wording,
         on_deliveries: Callable[[], None],
         siren: Siren | None = None,
     ) -> None:
@@ -47,6 +49,7 @@ class Climb:
         self._clock = clock
         self._metrics = metrics
         self._public_url = public_url
+        self._wording = wording
         self._on_deliveries = on_deliveries
         self._siren = siren or Siren(None, clock, metrics)
 
@@ -75,6 +78,7 @@ class Climb:
                 told={},
                 public_url=self._public_url,
                 now=now,
+                wording=self._wording,
             )
             fired = [self._fire(due, surroundings) for due in dues]
             await tx.save(

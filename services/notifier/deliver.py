@@ -11,12 +11,13 @@ import itertools
 import random
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from services.notifier.channels.ports import Address, Channel
 from services.notifier.conclude_sent import PAUSES_BEFORE_OUTCOME_IS_LOST_SECONDS, ConcludeSent
 from services.notifier.core.channel_order import ONE_IS_ENOUGH
+from services.notifier.core.message import Message
 from services.notifier.core.retries import Attempt, Verdict, is_given_up, judge, still_wanted
-from services.notifier.mail_links import MailLinks
 from services.notifier.metrics import OUTCOME_OF_STATUS, NotifierMetrics
 from services.notifier.settings import NotifierSettings
 from services.notifier.siren import Siren
@@ -38,6 +39,14 @@ SHOW_PENDING_SECONDS = 5.0
 QUIET_POLL_SECONDS = 1.0
 
 
+class PersonalPart(Protocol):
+    """What one channel's messages say to their receiver alone."""
+
+    async def put_into(self, due: Due) -> Message:
+        """Return a delivery's message with its receiver's part, the same over all attempts. Raises TemporaryFailure."""
+        ...
+
+
 class Deliver:
     """The lane of one channel."""
 
@@ -53,6 +62,7 @@ class Deliver:
         spread: Callable[[], float] = random.random,
         on_deliveries: Callable[[], None] | None = None,
         siren: Siren | None = None,
+        personal: PersonalPart | None = None,
     ) -> None:
         self._channel = channel
         self._deliveries = deliveries
@@ -68,7 +78,7 @@ class Deliver:
         share = parallel if channel.name is ChannelName.SMTP else max(1, parallel // 4)
         self._targets = Targets(share, settings.probe_seconds)
         quiet = channel.name in ONE_IS_ENOUGH
-        self._links = MailLinks(settings) if channel.name is ChannelName.SMTP else None
+        self._personal = personal
         self._poll_seconds = max(settings.poll_seconds, QUIET_POLL_SECONDS if quiet else 0.0)
         self._wake = asyncio.Event()
         # Duty officers and next channels may be told by another lane than this one.
@@ -204,7 +214,7 @@ class Deliver:
     async def _attempt(self, due: Due) -> Attempt:
         address = Address(due.staff_id, due.address, due.secret)
         try:
-            message = due.message if self._links is None else self._links.put_into(due)
+            message = due.message if self._personal is None else await self._personal.put_into(due)
             return await self._channel.send(address, message, due.message_id)
         except Exception as error:
             # A fault of ours with one message must not end the telling of all others; it is tried again, and seen.

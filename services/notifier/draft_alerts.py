@@ -119,7 +119,7 @@ class Drafts:
 
     def _timed(self, row: AlertRow) -> AlertRow:
         now = self.surroundings.now
-        due = deadlines(row.grade, self.surroundings.policy_of(row.division), now)
+        due = deadlines(row.grade, self.surroundings.policy_of(row.division), now, self.surroundings.wording)
         return replace(
             row,
             acknowledge_by=due.acknowledge_by,

@@ -17,6 +17,7 @@ from services.notifier.settings import NotifierSettings
 from services.notifier.store.stores import Stores
 from services.notifier.try_channels import try_channels
 from services.notifier.wiring import notifier, open_channels
+from services.notifier.wording import read_wording
 from shared.clock import SystemClock
 from shared.commands import add_common_commands
 from shared.errors import TemporaryFailure
@@ -120,7 +121,7 @@ def test_channels(staff_id: str) -> None:
     async def send(stores: Stores) -> list[tuple[bool, str]] | None:
         async with AsyncExitStack() as stack:
             channels = await open_channels(stack, settings, SystemClock())
-            return await try_channels(stores.directory, channels, staff_id, settings.public_url)
+            return await try_channels(stores.directory, channels, staff_id, settings.public_url, read_wording())
 
     outcomes = with_stores(send)
     if outcomes is None:

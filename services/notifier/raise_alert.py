@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pydantic import ValidationError
 
+from services.notifier.core.words import Wording
 from services.notifier.draft_alerts import Drafts
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.siren import Siren
@@ -33,6 +34,7 @@ class RaiseAlert:
         metrics: NotifierMetrics,
         *,
         public_url: str,
+        wording: Wording,
         on_deliveries: Callable[[], None],
         siren: Siren | None = None,
     ) -> None:
@@ -41,6 +43,7 @@ class RaiseAlert:
         self._clock = clock
         self._metrics = metrics
         self._public_url = public_url
+        self._wording = wording
         self._on_deliveries = on_deliveries
         self._siren = siren or Siren(None, clock, metrics)
 
@@ -80,6 +83,7 @@ class RaiseAlert:
                 told=await tx.told([alerts[one].alert_id for one in may_end if one in alerts]),
                 public_url=self._public_url,
                 now=now,
+                wording=self._wording,
             ),
             alerts,
             await tx.last_versions(households),

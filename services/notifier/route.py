@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
 
-from services.notifier.core.alerting import deadlines
+from services.notifier.core.alerting import visit_by
 from services.notifier.core.routing import Heard, Routing, known_division
 from services.notifier.store.rows import Register
 from shared.alerts import ChannelName
@@ -72,7 +72,7 @@ def rehearse(register: Register, policy: Policy, division: str, grade: RiskGrade
         policy=policy.ref,
         people=_hearers(register.route(division, policy.routing[grade.code], at)),
         climb=tuple(hops),
-        visit_by=deadlines(grade, policy, at).visit_by,
+        visit_by=visit_by(grade, policy, at),
     )
 
 

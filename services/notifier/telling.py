@@ -6,6 +6,7 @@ from datetime import datetime
 
 from services.notifier.core.message import Facts, compose, message_id
 from services.notifier.core.routing import Recipient, Routing, known_division
+from services.notifier.core.words import Wording
 from services.notifier.store.rows import AlertRow, DeliveryRow, MessageRow, Register, Told, stored_routing
 from shared.alerts import PlanStep, SendReason
 from shared.clock import day_of
@@ -21,6 +22,7 @@ class Surroundings:
     told: Mapping[str, Sequence[Told]]
     public_url: str
     now: datetime
+    wording: Wording
 
     def policy_of(self, division: str) -> Policy:
         """The policy that is in force in a division now; it may say other words and deadlines than its neighbour's."""
@@ -64,7 +66,7 @@ def message_row(
         since=since,
         task=None if task is None else (task.text_zh, task.text_en),
     )
-    message = compose(facts)
+    message = compose(facts, surroundings.wording)
     return MessageRow(
         row.alert_id,
         row.revision,

@@ -8,6 +8,7 @@ from services.notifier.channels.ports import Address, Channel
 from services.notifier.core.message import Facts, Message, compose
 from services.notifier.core.retries import Attempt
 from services.notifier.core.vendor_codes import fix_of
+from services.notifier.core.words import Wording
 from services.notifier.store.directory import Directory
 from shared.alerts import ChannelName, SendReason
 from shared.grades import RiskGrade
@@ -17,7 +18,7 @@ CLOSED = "closed, because its receiver was gone: give another in the staff list 
 
 
 async def try_channels(
-    directory: Directory, channels: Sequence[Channel], staff_id: str, public_url: str
+    directory: Directory, channels: Sequence[Channel], staff_id: str, public_url: str, wording: Wording
 ) -> list[tuple[bool, str]] | None:
     """Return per channel whether the message was taken, and in words; None if there is no such person."""
     person = await directory.find(staff_id)
@@ -33,7 +34,7 @@ async def try_channels(
             continue
         contact = in_force[channel.name]
         address = Address(person.staff_id, contact.address, contact.secret)
-        attempt = await channel.send(address, _message(public_url), f"msg_{uuid.uuid4().hex}")
+        attempt = await channel.send(address, _message(public_url, wording), f"msg_{uuid.uuid4().hex}")
         taken = attempt.receipt is not None
         outcomes.append((taken, f"{channel.name}: {_words(channel.name, attempt)}"))
     return outcomes if in_force else [*outcomes, (False, "no channel: give this person an email or another way")]
@@ -46,23 +47,23 @@ def _words(channel: ChannelName, attempt: Attempt) -> str:
     return f"failed ({attempt.code})" + (f": {fix}" if fix else "")
 
 
-def _message(public_url: str) -> Message:
+def _message(public_url: str, wording: Wording) -> Message:
     now = datetime.now(UTC)
-    return compose(
-        Facts(
-            alert_id="test",
-            household_id="TEST",
-            alias=None,
-            division="990000000000",
-            village="测试",
-            grade=RiskGrade.GREEN,
-            look=Look(colour="#166534", sign="○", word_zh="测试", word_en="test"),
-            reason=SendReason.TEST,
-            revision=1,
-            opened_at=now,
-            told_at=now,
-            acknowledge_by=None,
-            visit_by=None,
-            public_url=public_url,
-        )
+    test_zh, test_en = (words.pgettext("name of what is not real", "test") for words in (wording.zh, wording.en))
+    facts = Facts(
+        alert_id="test",
+        household_id="TEST",
+        alias=None,
+        division="990000000000",
+        village=test_zh,
+        grade=RiskGrade.GREEN,
+        look=Look(colour="#166534", sign="○", word_zh=test_zh, word_en=test_en),
+        reason=SendReason.TEST,
+        revision=1,
+        opened_at=now,
+        told_at=now,
+        acknowledge_by=None,
+        visit_by=None,
+        public_url=public_url,
     )
+    return compose(facts, wording)

@@ -26,7 +26,8 @@ from services.notifier.console.own_forms import OwnForms
 from services.notifier.console.pages import STATIC, Pages
 from services.notifier.console.queries import ConsoleQueries
 from services.notifier.console.routes import Console
-from services.notifier.deliver import Deliver, ShowPending
+from services.notifier.core.words import Wording
+from services.notifier.deliver import Deliver, PersonalPart, ShowPending
 from services.notifier.mail_links import MailLinks
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.pass_on import PassOn
@@ -39,6 +40,8 @@ from services.notifier.store.alerts import AlertStore
 from services.notifier.store.climbing import Climbing
 from services.notifier.store.reconciling import Reconciling
 from services.notifier.store.stores import Stores
+from services.notifier.wording import read_wording
+from shared.alerts import ChannelName
 from shared.bus.consumer_loop import ConsumerLoop, LoopMetrics
 from shared.bus.kafka import kafka_consumer
 from shared.bus.progress import ProgressWatch
@@ -78,6 +81,7 @@ async def notifier(
     metrics = ServiceMetrics("notifier", registry)
     notifier_metrics = NotifierMetrics(metrics)
     policies = load_policies(settings.policies)
+    wording = read_wording()
     newest = newest_revision()
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(settings, f"shouwang-notifier {name}"))
@@ -103,6 +107,7 @@ async def notifier(
             for lane in lanes:
                 lane.wake()
 
+        personal: Mapping[ChannelName, PersonalPart] = {ChannelName.SMTP: MailLinks(settings, wording)}
         for channel in await open_channels(stack, settings, clock):
             lanes.append(
                 Deliver(
@@ -114,6 +119,7 @@ async def notifier(
                     name,
                     on_deliveries=wake_all,
                     siren=siren,
+                    personal=personal.get(channel.name),
                 )
             )
         handler = RaiseAlert(
@@ -122,6 +128,7 @@ async def notifier(
             clock,
             notifier_metrics,
             public_url=settings.public_url,
+            wording=wording,
             on_deliveries=wake_all,
             siren=siren,
         )
@@ -131,6 +138,7 @@ async def notifier(
             clock,
             notifier_metrics,
             public_url=settings.public_url,
+            wording=wording,
             on_deliveries=wake_all,
             siren=siren,
         )
@@ -143,7 +151,7 @@ async def notifier(
         checks = {"database": schema_is_ours, "partitions": loop.check_ready, "keys": keys.check_ready}
         passwords = Passwords()
         stack.callback(passwords.close)
-        web = Web(settings, clock, policies, keys, passwords, notifier_metrics, HttpMetrics(metrics), registry)
+        web = Web(settings, clock, policies, keys, passwords, notifier_metrics, HttpMetrics(metrics), registry, wording)
         app = web.app(stores, ConsoleQueries(engine), checks)
         tasks: dict[str, Work] = {f"deliver_{lane.name}": lane.run for lane in lanes}
         pending = ShowPending(stores.deliveries, notifier_metrics)
@@ -170,15 +178,16 @@ class Web:
     metrics: NotifierMetrics
     http_metrics: HttpMetrics
     registry: CollectorRegistry
+    wording: Wording
 
     def app(self, stores: Stores, queries: ConsoleQueries, checks: Mapping[str, Check]) -> FastAPI:
         """Join API and console; needs no log."""
         logins = Logins(stores.directory, stores.sessions, self.passwords, self.clock, self.settings)
-        act = ActOnAlert(stores.acts, self.clock, self.policies)
-        pages = Pages(self.policies, self.clock)
+        act = ActOnAlert(stores.acts, self.clock, self.policies, self.wording)
+        pages = Pages(self.policies, self.clock, self.wording)
         forms = OwnForms(self.settings.public_url)
         alert_pages = AlertPages(pages, logins, queries, stores.reader, act, forms)
-        links = MailLinks(self.settings)
+        links = MailLinks(self.settings, self.wording)
         link_pages = LinkPages(pages, links, stores.directory, queries, stores.reader, act, self.clock)
         console = Console(pages, logins, queries, forms, [alert_pages.routes(), link_pages.routes()], self.metrics)
         return create_app(

@@ -49,6 +49,7 @@ def test_the_wheel_carries_all_the_services_need_and_nothing_else(wheel: Path) -
     assert {"services", "shared"} == {top for top in tops if not top.endswith(".dist-info")}
     assert any(name.startswith("shared/db/migrations/versions/0001") for name in names)
     assert any(name.startswith("shared/policies/") and name.endswith(".json") for name in names)
+    assert any(name.endswith("/zh_CN/LC_MESSAGES/messages.po") for name in names)
     assert any("/templates/" in name and name.endswith(".html") for name in names)
 
 

@@ -14,6 +14,7 @@ from services.notifier.channels.ports import Channel
 from services.notifier.climb import Climb
 from services.notifier.core.routing import at_level
 from services.notifier.deliver import Deliver
+from services.notifier.mail_links import MailLinks
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.raise_alert import RaiseAlert
 from services.notifier.settings import NotifierSettings
@@ -24,6 +25,7 @@ from services.notifier.store.deliveries import Deliveries
 from services.notifier.store.directory import Directory
 from services.notifier.store.reading import AlertReader, Filters
 from services.notifier.store.rows import Contact, StaffRow
+from services.notifier.wording import read_wording
 from shared.alerts import Alert, ChannelName
 from shared.bus.ports import PartitionBatch, Record, TopicPartition
 from shared.clock import Clock
@@ -37,6 +39,7 @@ NOW = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
 COUNTY, TOWNSHIP, VILLAGE = "990100000000", "990100101000", "990100101201"
 OTHER_VILLAGE, OTHER_TOWNSHIP = "990100102201", "990100102000"
 PROVINCE = "990000000000"
+WORDING = read_wording()
 SECRET = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldY"
 PARTITION = TopicPartition("household.grade-changes.v1", 0)
 DIVISIONS = {
@@ -158,6 +161,7 @@ class Parts:
             self.clock,
             self.metrics,
             public_url=self.settings.public_url,
+            wording=WORDING,
             on_deliveries=self.wake,
             siren=self.siren,
         )
@@ -169,6 +173,7 @@ class Parts:
             self.clock,
             self.metrics,
             public_url=self.settings.public_url,
+            wording=WORDING,
             on_deliveries=self.wake,
             siren=self.siren,
         )
@@ -205,6 +210,7 @@ class Parts:
             worker,
             spread=lambda: 0.0,
             siren=self.siren,
+            personal=MailLinks(self.settings, WORDING) if channel.name is ChannelName.SMTP else None,
         )
 
     def metric(self, name: str, **labels: str) -> float:

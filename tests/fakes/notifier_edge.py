@@ -17,7 +17,7 @@ from shared.http.bearer import KeyCache
 from shared.http.health import HttpMetrics
 from shared.metrics import ServiceMetrics
 from shared.policy import load_policies
-from tests.fakes.notifier import NOW, make_settings
+from tests.fakes.notifier import NOW, WORDING, make_settings
 
 _HOST = b"HTTP/1.1\r\nHost: x\r\n"
 LOGIN = b"POST /login " + _HOST + b"Content-Type: application/x-www-form-urlencoded\r\n"
@@ -59,5 +59,6 @@ async def notifier_app() -> ASGIApp:
         NotifierMetrics(metrics),
         HttpMetrics(metrics),
         registry,
+        WORDING,
     )
     return web.app(Stores.on(engine), ConsoleQueries(engine), {})

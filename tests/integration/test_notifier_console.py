@@ -34,6 +34,7 @@ from tests.fakes.notifier import (
     PROVINCE,
     TOWNSHIP,
     VILLAGE,
+    WORDING,
     Parts,
     make_change,
     make_person,
@@ -77,6 +78,7 @@ class House:
             NotifierMetrics(metrics),
             HttpMetrics(metrics),
             registry,
+            WORDING,
         )
         self.app = web.app(Stores.on(engine), ConsoleQueries(engine), {})
 

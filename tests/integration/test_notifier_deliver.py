@@ -30,6 +30,7 @@ from tests.fakes.notifier import (
     PROVINCE,
     SECRET,
     VILLAGE,
+    WORDING,
     Parts,
     deliver_all,
     make_change,
@@ -503,7 +504,7 @@ async def test_acknowledging_ends_repeats_but_not_first_attempts(parts, mail, we
     hook.always = "500 Broken"
     await deliver_all(web)
     found = await parts.alert()
-    act = ActOnAlert(Acts(parts.engine), clock, parts.policies)
+    act = ActOnAlert(Acts(parts.engine), clock, parts.policies, WORDING)
     await act.acknowledge(found.id, Caller("cadre-1", VILLAGE), Acknowledgement())
     clock.move(timedelta(hours=1))
     assert await deliver_all(web) == 0
@@ -518,7 +519,7 @@ async def test_a_worse_grade_is_told_also_of_an_alert_that_somebody_holds(parts,
     await parts.people(make_person("cadre-1"))
     await parts.take(make_change("yellow"))
     await deliver_all(mail)
-    act = ActOnAlert(Acts(parts.engine), clock, parts.policies)
+    act = ActOnAlert(Acts(parts.engine), clock, parts.policies, WORDING)
     await act.acknowledge((await parts.alert()).id, Caller("cadre-1", VILLAGE), Acknowledgement())
     await parts.take(make_change("red", "yellow", version=2))
     relay.data_replies = ["451 later"]
@@ -568,11 +569,11 @@ async def test_the_channel_test_sends_by_each_channel_and_says_what_became_of_it
     await parts.people(make_person("cadre-1", webhook_url=hook.url), make_person("grid-1", "grid"))
     channels = [mail._channel, web._channel]
     hook.answers = ["403 Forbidden"]
-    outcomes = await try_channels(parts.directory, channels, "cadre-1", "http://console.test")
+    outcomes = await try_channels(parts.directory, channels, "cadre-1", "http://console.test", WORDING)
     refused = "failed (http_403): webhook_secret: the receiver does not accept it; agree on one anew"
     assert outcomes == [(True, "smtp: sent (250 2.0.0 queued as 1)"), (False, f"webhook: {refused}")]
     assert "测试" in str(relay.mails[0]["Subject"])
-    assert await try_channels(parts.directory, channels, "nobody", "http://console.test") is None
+    assert await try_channels(parts.directory, channels, "nobody", "http://console.test", WORDING) is None
 
 
 async def test_why_names_each_recipient_delivery_and_attempt(parts, web, hook):

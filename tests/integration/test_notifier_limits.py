@@ -21,6 +21,7 @@ from shared.db.tables.notifier import contact
 from tests.fakes.notifier import (
     PROVINCE,
     VILLAGE,
+    WORDING,
     Parts,
     deliver_all,
     make_change,
@@ -131,7 +132,7 @@ async def test_what_is_not_urgent_or_taken_on_is_not_handed_on(parts, lanes, loo
     await parts.people(by_robots(ROBOT, DING))
     await parts.take(make_change(grade))
     if acknowledged:
-        act = ActOnAlert(Acts(parts.engine), clock, parts.policies)
+        act = ActOnAlert(Acts(parts.engine), clock, parts.policies, WORDING)
         await act.acknowledge((await parts.alert()).id, Caller("cadre-1", VILLAGE), Acknowledgement())
     clock.move(timedelta(minutes=10))
     assert not await look.once()

@@ -16,7 +16,7 @@ from shared.clock import SystemClock
 from shared.db.session import transaction
 from shared.db.tables.notifier import contact
 from tests.chaos.certificates import OPENSSL, make_certificates
-from tests.fakes.notifier import NOW, Parts, make_change, make_person, make_settings
+from tests.fakes.notifier import NOW, WORDING, Parts, make_change, make_person, make_settings
 from tests.fakes.smtp_receiver import smtp_receiver
 from tests.fakes.vendors import PHONE, ROBOT_SECRET, TOKEN, USER, vendor_settings, vendors
 
@@ -41,7 +41,7 @@ async def test_the_channel_test_tries_every_channel_and_says_field_and_fix(engin
             closed = contact.update().where(contact.c.channel == "wecom_robot").values(disabled_at=NOW)
             await connection.execute(closed)
         channels = await open_channels(stack, parts.settings, clock)
-        outcomes = await try_channels(parts.directory, channels, "cadre-1", "http://console.test")
+        outcomes = await try_channels(parts.directory, channels, "cadre-1", "http://console.test", WORDING)
     said = {words.partition(": ")[0]: (taken, words.partition(": ")[2]) for taken, words in outcomes}
     assert set(said) == set(ChannelName)
     assert [name for name, (taken, _) in said.items() if taken] == ["smtp", "wecom_app", "feishu"]

@@ -25,7 +25,7 @@ from tests.chaos.certificates import OPENSSL, Certificate
 from tests.chaos.devices import Devices
 from tests.chaos.journal import Journal, read_journal
 from tests.chaos.people import CHAOS_STAFF, WEBHOOK_SECRET, write_people
-from tests.fakes.notifier import make_settings
+from tests.fakes.notifier import WORDING, make_settings
 
 MAIL = "Message-ID: <msg_1@b.example>\r\n\r\nHousehold: H1\r\nsee http://console/alerts/a1\r\n"
 BODY = json.dumps({"alert_id": "a1", "household_id": "H1"})
@@ -102,7 +102,8 @@ def message(reason: SendReason) -> Message:
             acknowledge_by=now,
             visit_by=None,
             public_url="http://console",
-        )
+        ),
+        WORDING,
     )
 
 

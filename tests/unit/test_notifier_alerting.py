@@ -7,7 +7,7 @@ import pytest
 from services.notifier.core.alerting import Action, OpenAlert, Why, deadlines, decide, span_words
 from shared.alerts import AlertStatus
 from shared.grades import RiskGrade
-from tests.fakes.notifier import NOW, make_change, policy
+from tests.fakes.notifier import NOW, WORDING, make_change, policy
 
 
 def open_alert(
@@ -110,7 +110,7 @@ def test_the_policy_says_who_hears_of_each_grade(grade, roles):
     ],
 )
 def test_deadlines_follow_the_policys_timetable(grade, acknowledge, visit, steps):
-    due = deadlines(grade, policy(), NOW)
+    due = deadlines(grade, policy(), NOW, WORDING)
     assert due.acknowledge_by == (acknowledge and NOW + acknowledge)
     assert due.visit_by == (visit and NOW + visit)
     assert len(due.plan) == steps
@@ -130,4 +130,4 @@ def test_deadlines_follow_the_policys_timetable(grade, acknowledge, visit, steps
     ],
 )
 def test_spans_are_said_so_that_nobody_reads_more_time_than_there_is(span, zh, en):
-    assert span_words(span) == (zh, en)
+    assert span_words(span, WORDING) == (zh, en)

@@ -11,7 +11,7 @@ from services.notifier.core.retries import is_given_up, still_wanted
 from services.notifier.core.routing import RoutedAs, StaffMember, climb
 from shared.alerts import AlertStatus, ChannelName, SendReason
 from shared.grades import RiskGrade
-from tests.fakes.notifier import COUNTY, NOW, OTHER_VILLAGE, PROVINCE, TOWNSHIP, VILLAGE, policy
+from tests.fakes.notifier import COUNTY, NOW, OTHER_VILLAGE, PROVINCE, TOWNSHIP, VILLAGE, WORDING, policy
 
 OPEN, ACKNOWLEDGED, VISITED = AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED, AlertStatus.VISITED
 RED, ORANGE, YELLOW, BLUE = RiskGrade.RED, RiskGrade.ORANGE, RiskGrade.YELLOW, RiskGrade.BLUE
@@ -22,7 +22,7 @@ HOUR = timedelta(hours=1)
 
 def standing(status=OPEN, grade=RED, climbed=0, *, acknowledged=None, visited=None, hop_failed=None, plan=False):
     """An alert told at NOW; acknowledged, visited, hop_failed: after so many hours."""
-    due = deadlines(grade, policy(), NOW)
+    due = deadlines(grade, policy(), NOW, WORDING)
 
     def at(hours):
         return None if hours is None else NOW + hours * HOUR

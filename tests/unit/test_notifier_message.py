@@ -9,7 +9,7 @@ import pytest
 from services.notifier.core.message import Facts, alert_id_of, compose, message_id, plain
 from shared.alerts import ChannelName, SendReason
 from shared.grades import RiskGrade
-from tests.fakes.notifier import NOW, VILLAGE, policy
+from tests.fakes.notifier import NOW, VILLAGE, WORDING, policy
 
 
 def facts(grade=RiskGrade.RED, **values):
@@ -63,11 +63,11 @@ def facts(grade=RiskGrade.RED, **values):
     ],
 )
 def test_the_subject_says_grade_sign_place_and_what_to_do(given, subject):
-    assert compose(given).subject == subject
+    assert compose(given, WORDING).subject == subject
 
 
 def test_the_text_is_chinese_then_english_with_deadlines_and_link():
-    text = compose(facts()).text
+    text = compose(facts(), WORDING).text
     chinese, english = text.split("\n\n", 1)
     assert "2026-03-02 11:30（北京时间）" in chinese
     assert "https://console.test/alerts/a1b2" in chinese
@@ -76,7 +76,7 @@ def test_the_text_is_chinese_then_english_with_deadlines_and_link():
 
 
 def test_the_webhook_body_holds_exactly_the_agreed_fields():
-    assert json.loads(compose(facts()).body) == {
+    assert json.loads(compose(facts(), WORDING).body) == {
         "type": "cn.shouwang.alert.opened.v1",
         "alert_id": "a1b2",
         "household_id": "H-1024",
@@ -93,17 +93,17 @@ def test_the_webhook_body_holds_exactly_the_agreed_fields():
 
 
 def test_what_is_overdue_is_told_with_its_deadlines_and_a_reminder_without_them():
-    overdue = compose(facts(reason=SendReason.OVERDUE, since=NOW)).text
+    overdue = compose(facts(reason=SendReason.OVERDUE, since=NOW), WORDING).text
     assert "Red alert: unacknowledged since 2026-03-02 09:30, please act now." in overdue
     assert "Acknowledge by: 2026-03-02 11:30" in overdue
-    reminder = compose(facts(reason=SendReason.REMINDER, task=("每周走访", "visited weekly"))).text
+    reminder = compose(facts(reason=SendReason.REMINDER, task=("每周走访", "visited weekly")), WORDING).text
     assert "Red alert: visited weekly." in reminder
     assert "by: " not in reminder
 
 
 @pytest.mark.parametrize("reason", list(SendReason))
 def test_no_message_speaks_of_illness_amounts_or_names(reason):
-    message = compose(facts(reason=reason))
+    message = compose(facts(reason=reason), WORDING)
     for words in (message.subject, message.text, message.body):
         assert not re.search(r"病|元|yuan|illness|disaster|自付", words)
         assert not re.search(r"\d{17}[\dXx]|(?<!\d)1\d{10}(?!\d)", words)
@@ -111,7 +111,7 @@ def test_no_message_speaks_of_illness_amounts_or_names(reason):
 
 @pytest.mark.parametrize("evil", ["家\r\nBcc: all@example.org", "a\x00b", "左\u202e右", "x" * 500])
 def test_an_alias_cannot_break_out_of_the_subject(evil):
-    subject = compose(facts(alias=evil, village=evil)).subject
+    subject = compose(facts(alias=evil, village=evil), WORDING).subject
     assert subject.isprintable()
     assert len(subject) < 150
 

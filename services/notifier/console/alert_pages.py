@@ -10,7 +10,6 @@ from pydantic import BaseModel, ValidationError
 
 from services.notifier.act_on_alert import ActOnAlert
 from services.notifier.auth import Caller, caller_of
-from services.notifier.console import words
 from services.notifier.console.auth import Logins, Visitor
 from services.notifier.console.own_forms import OwnForms
 from services.notifier.console.pages import SEE_OTHER, Pages
@@ -126,10 +125,10 @@ class AlertPages:
         try:
             await act(alert_id, caller_of(visitor.person), shape.model_validate(said))
         except ValidationError:
-            return await self._page(visitor, alert_id, 422, words.FORM_INCOMPLETE)
+            return await self._page(visitor, alert_id, 422, self._pages.words.form_incomplete)
         except RefusedRequest as refused:
             if PROBLEMS[refused.problem].status == 409:
-                return await self._page(visitor, alert_id, 409, words.refusal(refused.faults[0].code))
+                return await self._page(visitor, alert_id, 409, self._pages.words.refusal(refused.faults[0].code))
             return self._nothing_here(visitor)
         return RedirectResponse(f"/alerts/{alert_id}", SEE_OTHER)
 
@@ -154,7 +153,9 @@ class AlertPages:
         )
 
     def _nothing_here(self, visitor: Visitor) -> Response:
-        return self._pages.fault(visitor, 404, "没有找到", "没有这条预警，或者它不在您的辖区内。")
+        _ = self._pages.words.gettext
+        text = _("There is no such alert, or it is not within your division.")
+        return self._pages.fault(visitor, 404, _("Not found"), text)
 
 
 def _can_be_resolved(alert: AlertDetail) -> bool:

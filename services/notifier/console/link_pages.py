@@ -5,7 +5,6 @@ from fastapi.responses import Response
 
 from services.notifier.act_on_alert import ActOnAlert
 from services.notifier.auth import caller_of
-from services.notifier.console import words
 from services.notifier.console.pages import Pages
 from services.notifier.console.queries import ConsoleQueries
 from services.notifier.core.links import Link, LinkState
@@ -16,11 +15,6 @@ from services.notifier.store.rows import StaffRow
 from shared.clock import Clock
 from shared.errors import RefusedRequest
 from shared.http.catalogue import PROBLEMS
-
-_USELESS = {
-    LinkState.FORGED: (404, "链接无效", "这个链接不完整或不是本系统发出的。请从邮件中完整复制，或登录后签收。"),
-    LinkState.EXPIRED: (410, "链接已过期", "这个链接已过有效期，请登录后签收。"),
-}
 
 
 class LinkPages:
@@ -65,6 +59,7 @@ class LinkPages:
 
     async def acknowledge(self, signed: str) -> Response:
         """Acknowledge as the person the mail went to."""
+        _ = self._pages.words.gettext
         holder = await self._holder(signed)
         if isinstance(holder, LinkState):
             return self._useless(holder)
@@ -73,11 +68,17 @@ class LinkPages:
             is_new = await self._act.acknowledge_by_link(link, caller_of(person))
         except RefusedRequest as refused:
             if PROBLEMS[refused.problem].status == 409:
-                return self._pages.fault(None, 409, "没有签收", words.refusal(refused.faults[0].code))
+                return self._pages.fault(
+                    None, 409, _("Not acknowledged"), self._pages.words.refusal(refused.faults[0].code)
+                )
             return self._useless(LinkState.FORGED)
         if not is_new:
-            return self._pages.fault(None, 410, "链接已使用", "这个链接已经用过，或者您已签收；请登录查看。")
-        return self._pages.fault(None, 200, "已签收", f"{person.name}，您已签收，由您负责。请登录查看原因和措施。")
+            text = _("This link has been used, or you have acknowledged already; log in to see.")
+            return self._pages.fault(None, 410, _("The link has been used"), text)
+        text = _(
+            "%(name)s, you have acknowledged and hold the alert. Log in for reasons and measures.", name=person.name
+        )
+        return self._pages.fault(None, 200, _("Acknowledged"), text)
 
     async def _holder(self, signed: str) -> tuple[Link, StaffRow] | LinkState:
         """Return a good link and its person, or what is wrong with it: it is nobody's once the person has left."""
@@ -88,4 +89,9 @@ class LinkPages:
         return (link, person) if person is not None and person.active else LinkState.FORGED
 
     def _useless(self, state: LinkState) -> Response:
-        return self._pages.fault(None, *_USELESS[state])
+        _ = self._pages.words.gettext
+        if state is LinkState.EXPIRED:
+            text = _("This link is past its time; log in to acknowledge.")
+            return self._pages.fault(None, 410, _("The link has expired"), text)
+        text = _("This link is not whole or not ours. Copy all of it from the mail, or log in to acknowledge.")
+        return self._pages.fault(None, 404, _("The link is not good"), text)

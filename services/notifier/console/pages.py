@@ -7,9 +7,11 @@ from typing import Any
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from services.notifier.console import words
 from services.notifier.console.auth import Visitor
 from services.notifier.console.colours import grade_styles
+from services.notifier.console.words import ConsoleWords
+from services.notifier.core.message import local_time
+from services.notifier.core.words import Wording
 from shared.clock import Clock, day_of
 from shared.policy import Policies, Policy
 
@@ -20,9 +22,10 @@ STATIC = Path(__file__).parent / "static"
 class Pages:
     """Turns a template's name and values into an answer."""
 
-    def __init__(self, policies: Policies, clock: Clock) -> None:
+    def __init__(self, policies: Policies, clock: Clock, wording: Wording) -> None:
         self._policies = policies
         self._clock = clock
+        self.words = ConsoleWords(wording)
         self._templates = Environment(
             loader=FileSystemLoader(Path(__file__).parent / "templates"),
             autoescape=True,
@@ -30,17 +33,19 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters["at"] = words.at
+        self._templates.filters["at"] = local_time
+        # What these return is escaped like anything else: a catalogue holds text, not HTML.
+        self._templates.globals |= {"_": self.words.gettext, "ngettext": self.words.ngettext}
 
     def show(self, template: str, visitor: Visitor | None, status: int = 200, **values: Any) -> HTMLResponse:
         """Render one page. Each page knows `visitor`, `now`, `policy_of` (a division) and the words."""
         now = self._clock.now()
 
         def age(since: datetime) -> str:
-            return words.age(since, now)
+            return self.words.age(since, now)
 
         def due(instant: datetime) -> str:
-            return words.due(instant, now)
+            return self.words.due(instant, now)
 
         def policy_of(division: str) -> Policy:
             return self._policies.for_division(division).on(day_of(now))
@@ -50,7 +55,7 @@ class Pages:
             now=now,
             age=age,
             due=due,
-            words=words,
+            words=self.words,
             policy_of=policy_of,
             **values,
         )
@@ -68,4 +73,6 @@ class Pages:
 
     def not_meant(self, visitor: Visitor) -> HTMLResponse:
         """Render the answer to a form that may be forged."""
-        return self.fault(visitor, 403, "页面已过期", "请返回，刷新页面后再操作一次。")
+        _ = self.words.gettext
+        text = _("Go back, load the page anew and try once more.")
+        return self.fault(visitor, 403, _("This page has expired"), text)

@@ -70,11 +70,12 @@ class Console:
         next: Annotated[str, Form(max_length=500)] = "/",
     ) -> Response:
         """Check account and password, begin a session, go on to where the person came from."""
+        _ = self._pages.words.gettext
         onward = local_path(next)
         cookie = request.cookies.get(LOGIN_TOKEN_COOKIE, "")
         # Also a login can be forged: the victim would then work, and write, in somebody else's account.
         if not cookie or not same(token, cookie) or not self._forms.is_own(request):
-            return self._login_page(request, onward, "登录页面已过期，请再试一次。", 403)
+            return self._login_page(request, onward, _("The login page has expired; please try again."), 403)
         answer = RedirectResponse(onward, SEE_OTHER)
         address = request.client.host if request.client else "unknown"
         outcome = await self._logins.log_in(answer, staff_id.strip(), password, address)
@@ -84,11 +85,13 @@ class Console:
                 answer.delete_cookie(LOGIN_TOKEN_COOKIE, path="/login")
                 return answer
             case LoginOutcome.LIMITED:
-                limited = self._login_page(request, onward, "尝试次数过多，请15分钟后再试。", 429)
+                limited = self._login_page(
+                    request, onward, _("Too many attempts; please try again in 15 minutes."), 429
+                )
                 limited.headers["Retry-After"] = "900"
                 return limited
             case LoginOutcome.REFUSED:
-                return self._login_page(request, onward, "账号或密码不正确。", 401)
+                return self._login_page(request, onward, _("Account or password is wrong."), 401)
 
     async def log_out(self, request: Request, csrf: Annotated[str, Form(max_length=100)] = "") -> Response:
         """End the session."""

@@ -3,118 +3,160 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from services.notifier.core.alerting import span_words
-from services.notifier.core.message import local_time
-
-STATUS: Mapping[str, str] = {
-    "open": "待签收",
-    "acknowledged": "已签收",
-    "visited": "已入户",
-    "resolved": "已办结",
-    "withdrawn": "已撤销",
-}
-ROLE: Mapping[str, str] = {
-    "cadre": "帮扶责任人",
-    "grid": "网格员",
-    "village_team": "驻村工作队",
-    "township": "乡镇干部",
-    "county": "县级干部",
-    "duty_officer": "值班员",
-}
-CHANNEL: Mapping[str, str] = {"smtp": "邮件", "webhook": "消息推送"}
-DELIVERY: Mapping[str, str] = {
-    "pending": "发送中",
-    "sent": "已发出",
-    "failed": "无法送达",
-    "suppressed": "不再需要",
-}
-STEP: Mapping[str, str] = {
-    "opened": "发出预警",
-    "worsened": "等级加重，再次通知",
-    "improved": "等级减轻",
-    "updated": "情况更新",
-    "acknowledged": "签收",
-    "taken_over": "接手",
-    "climbed": "超时未签收，通知上级",
-    "hop_failed": "通知上级未能送达",
-    "overdue_visit": "超期未入户，再次通知",
-    "reminded": "提醒定期任务",
-    "delivery_failed": "一条通知无法送达",
-    "rerouted": "改为通知值班员",
-    "unreachable": "没有可通知的人",
-    "withdrawn": "撤销预警",
-    "visited": "入户走访",
-    "visited_in_vain": "入户，未见到人",
-    "resolved": "办结",
-    "reopened": "重新打开",
-    "commented": "备注",
-}
-VISIT_RESULT: Mapping[str, str] = {
-    "relief_given": "已给予救助",
-    "stable": "情况平稳",
-    "needs_plan": "需要制定帮扶计划",
-    "not_found": "没有见到人（仍须再次入户）",
-}
-RESOLUTION: Mapping[str, str] = {
-    "risk_removed": "风险已消除",
-    "measures_done": "措施已落实",
-    "passed_on": "已移交其他单位",
-    "mistaken": "情况不实",
-}
-SAID: Mapping[str, str] = {**VISIT_RESULT, **RESOLUTION, "by_link": "通过邮件中的链接"}
-"""Results of visits, resolutions and ways to acknowledge, as the timeline says them."""
-FORM_INCOMPLETE = "表单没有填完整：请选择结果，并写明必填的说明（不超过1000字）。"
-_REFUSAL: Mapping[str, str] = {
-    "closed": "预警已办结；如需继续处理，请先重新打开。",
-    "withdrawn": "预警已撤销，不能再操作，只能备注。",
-    "held_by_other": "已由他人负责；如需接手，请点“接手”。",
-    "acknowledge_first": "还没有人签收，请先签收。",
-    "visit_first": "红色、橙色预警须先入户，再办结。",
-    "visit_again": "上次入户之后等级又加重了，请再次入户后办结。",
-    "not_resolved": "预警还在办理中，不需要重新打开；可以备注。",
-    "resolved_long_ago": "办结已超过30天，不能重新打开；请如实上报新情况，系统会发出新的预警。",
-    "another_under_way": "这户已有另一条办理中的预警，请处理那一条。",
-}
-STEP_EN: Mapping[str, str] = {
-    "opened": "alert raised",
-    "worsened": "worse, told again",
-    "improved": "better",
-    "updated": "updated",
-    "acknowledged": "acknowledged",
-    "taken_over": "taken over",
-    "delivery_failed": "a message could not be delivered",
-    "rerouted": "duty officer told instead",
-    "unreachable": "nobody to tell",
-    "withdrawn": "withdrawn",
-    "visited": "visited",
-    "visited_in_vain": "visited, nobody met",
-    "resolved": "resolved",
-    "reopened": "reopened",
-    "commented": "comment",
-    "climbed": "not acknowledged in time, told upwards",
-    "hop_failed": "could not be told upwards",
-    "overdue_visit": "visit overdue, told again",
-    "reminded": "reminded of a recurring task",
-}
+from services.notifier.core.alerting import say_span
+from services.notifier.core.words import Wording, Words
 
 
-def refusal(code: str) -> str:
-    """Say why a step was refused and what to do; the page may be older than the alert's present state."""
-    return f"这条预警的状态刚刚有变化，请看过下面的最新情况再操作。{_REFUSAL.get(code, '')}"
+class ConsoleWords:
+    """What pages say for the codes that they show, and for time."""
+
+    def __init__(self, wording: Wording) -> None:
+        words = wording.zh
+        self.gettext = words.gettext
+        self.ngettext = words.ngettext
+        self.status = _statuses(words)
+        self.role = _roles(words)
+        self.channel = _channels(words)
+        self.delivery = _deliveries(words)
+        self.step = _steps(words)
+        self.step_en = _steps(wording.en)
+        self.visit_result = _visit_results(words)
+        self.resolution = _resolutions(words)
+        self.said = {**self.visit_result, **self.resolution, **_ways(words)}
+        """Results of visits, resolutions and ways to acknowledge, as the timeline says them."""
+        self._refusal = _refusals(words)
+        self._words = words
+
+    @property
+    def form_incomplete(self) -> str:
+        """What a form lacks."""
+        return self.gettext(
+            "The form is not complete: choose a result,"
+            " and write the note where one is required (up to 1000 characters)."
+        )
+
+    def refusal(self, code: str) -> str:
+        """Say why a step was refused and what to do; the page may be older than the alert's present state."""
+        return self.gettext(
+            "This alert has just changed; look at its present state below, then act. %(reason)s",
+            reason=self._refusal.get(code, ""),
+        )
+
+    def age(self, since: datetime, now: datetime) -> str:
+        """Say how long ago something was."""
+        span = now - since
+        if span < timedelta(minutes=1):
+            return self.gettext("just now")
+        return self.gettext("%(span)s ago", span=say_span(span, self._words))
+
+    def due(self, instant: datetime, now: datetime) -> str:
+        """Say how much time is left, or for how long it has been over."""
+        left = instant - now
+        if left > timedelta(0):
+            return self.gettext("%(span)s left", span=say_span(left, self._words))
+        return self.gettext("overdue for %(span)s", span=say_span(-left, self._words))
 
 
-def age(since: datetime, now: datetime) -> str:
-    """Say how long ago something was."""
-    span = now - since
-    return "刚刚" if span < timedelta(minutes=1) else f"{span_words(span)[0]}前"
+def _statuses(words: Words) -> Mapping[str, str]:
+    return {
+        "open": words.pgettext("status", "to be acknowledged"),
+        "acknowledged": words.pgettext("status", "acknowledged"),
+        "visited": words.pgettext("status", "visited"),
+        "resolved": words.pgettext("status", "resolved"),
+        "withdrawn": words.pgettext("status", "withdrawn"),
+    }
 
 
-def due(instant: datetime, now: datetime) -> str:
-    """Say how much time is left, or for how long it has been over."""
-    left = instant - now
-    return f"还剩{span_words(left)[0]}" if left > timedelta(0) else f"已超期{span_words(-left)[0]}"
+def _roles(words: Words) -> Mapping[str, str]:
+    return {
+        "cadre": words.gettext("assistance cadre"),
+        "grid": words.gettext("grid member"),
+        "village_team": words.gettext("village team"),
+        "township": words.gettext("township cadre"),
+        "county": words.gettext("county cadre"),
+        "duty_officer": words.gettext("duty officer"),
+    }
 
 
-def at(instant: datetime) -> str:
-    """Write an instant in Beijing time."""
-    return local_time(instant)
+def _channels(words: Words) -> Mapping[str, str]:
+    return {
+        "smtp": words.gettext("mail"),
+        "webhook": words.gettext("webhook"),
+        "wecom_robot": words.gettext("WeCom group"),
+        "wecom_app": words.gettext("WeCom"),
+        "dingtalk": words.gettext("DingTalk group"),
+        "feishu": words.gettext("Feishu group"),
+        "aliyun_sms": words.gettext("text message"),
+    }
+
+
+def _deliveries(words: Words) -> Mapping[str, str]:
+    return {
+        "pending": words.pgettext("delivery", "being sent"),
+        "sent": words.pgettext("delivery", "sent"),
+        "failed": words.pgettext("delivery", "cannot be delivered"),
+        "suppressed": words.pgettext("delivery", "not needed any more"),
+    }
+
+
+def _steps(words: Words) -> Mapping[str, str]:
+    return {
+        "opened": words.pgettext("step", "alert raised"),
+        "worsened": words.pgettext("step", "worse, told again"),
+        "improved": words.pgettext("step", "better"),
+        "updated": words.pgettext("step", "updated"),
+        "acknowledged": words.pgettext("step", "acknowledged"),
+        "taken_over": words.pgettext("step", "taken over"),
+        "climbed": words.pgettext("step", "not acknowledged in time, told upwards"),
+        "hop_failed": words.pgettext("step", "could not be told upwards"),
+        "overdue_visit": words.pgettext("step", "visit overdue, told again"),
+        "reminded": words.pgettext("step", "reminded of a recurring task"),
+        "delivery_failed": words.pgettext("step", "a message could not be delivered"),
+        "rerouted": words.pgettext("step", "duty officer told instead"),
+        "unreachable": words.pgettext("step", "nobody to tell"),
+        "withdrawn": words.pgettext("step", "withdrawn"),
+        "visited": words.pgettext("step", "visited"),
+        "visited_in_vain": words.pgettext("step", "visited, nobody met"),
+        "resolved": words.pgettext("step", "resolved"),
+        "reopened": words.pgettext("step", "reopened"),
+        "commented": words.pgettext("step", "comment"),
+    }
+
+
+def _visit_results(words: Words) -> Mapping[str, str]:
+    return {
+        "relief_given": words.gettext("relief given"),
+        "stable": words.gettext("stable"),
+        "needs_plan": words.gettext("needs an assistance plan"),
+        "not_found": words.gettext("nobody met (the visit is still owed)"),
+    }
+
+
+def _resolutions(words: Words) -> Mapping[str, str]:
+    return {
+        "risk_removed": words.gettext("risk removed"),
+        "measures_done": words.gettext("measures done"),
+        "passed_on": words.gettext("passed on to others"),
+        "mistaken": words.gettext("mistaken"),
+    }
+
+
+def _ways(words: Words) -> Mapping[str, str]:
+    return {"by_link": words.gettext("by the link in the mail")}
+
+
+def _refusals(words: Words) -> Mapping[str, str]:
+    return {
+        "closed": words.gettext("The alert is resolved; to go on with it, reopen it first."),
+        "withdrawn": words.gettext("The alert is withdrawn and stays so; it can only be commented on."),
+        "held_by_other": words.gettext("Somebody else holds the alert; to take it on, choose “Take over”."),
+        "acknowledge_first": words.gettext("Nobody has acknowledged the alert yet; acknowledge first."),
+        "visit_first": words.gettext("A red or orange alert is resolved only after a visit."),
+        "visit_again": words.gettext("The alert has become worse since the last visit; visit again, then resolve."),
+        "not_resolved": words.gettext("The alert is under way and need not be reopened; comment on it instead."),
+        "resolved_long_ago": words.gettext(
+            "Resolved more than 30 days ago, so it cannot be reopened;"
+            " report what happened, and a new alert will be raised."
+        ),
+        "another_under_way": words.gettext("The household has another alert under way; act on that one."),
+    }

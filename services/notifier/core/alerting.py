@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from services.notifier.core.words import Wording, Words
 from shared.alerts import AlertStatus, PlanStep
 from shared.grades import GradeChanged, RiskGrade
 from shared.policy import Policy, Role
@@ -116,25 +117,37 @@ def _is_refuted(change: GradeChanged, alert: OpenAlert, policy: Policy) -> bool:
     return change.trigger.kind == "replay" and below_all and alert.status is AlertStatus.OPEN
 
 
-def deadlines(grade: RiskGrade, policy: Policy, now: datetime) -> Deadlines:
+def deadlines(grade: RiskGrade, policy: Policy, now: datetime, wording: Wording) -> Deadlines:
     """Return the times of the policy's timetable for an alert of this grade that is told now.
 
     Acknowledged by: when it would climb first. The emergency plan belongs to the worst grade; a milder one has a visit.
     """
     timetable = policy.timetable.get(grade.code)
     climb = timetable.climb if timetable else []
-    visit_minutes = timetable.visit_within_minutes if timetable else None
-    visit_by = None if visit_minutes is None else now + timedelta(minutes=visit_minutes)
+    visit_at = visit_by(grade, policy, now)
     if grade is RiskGrade.RED:
         plan = emergency_plan(policy, now)
-    elif visit_by is not None and visit_minutes is not None:
-        words_zh, words_en = span_words(timedelta(minutes=visit_minutes))
-        text_zh, text_en = f"{words_zh}内入户", f"visited within {words_en}"
-        plan = (PlanStep(step="visit", due_at=visit_by, text_zh=text_zh, text_en=text_en),)
+    elif visit_at is not None:
+        plan = (_visit(visit_at, visit_at - now, wording),)
     else:
         plan = ()
     acknowledge_by = now + timedelta(minutes=climb[0].after_minutes) if climb else None
-    return Deadlines(acknowledge_by, visit_by, plan)
+    return Deadlines(acknowledge_by, visit_at, plan)
+
+
+def visit_by(grade: RiskGrade, policy: Policy, now: datetime) -> datetime | None:
+    """Return by when an alert that is told now is to be visited; None where the policy sets no time."""
+    timetable = policy.timetable.get(grade.code)
+    if timetable is None or timetable.visit_within_minutes is None:
+        return None
+    return now + timedelta(minutes=timetable.visit_within_minutes)
+
+
+def _visit(due_at: datetime, span: timedelta, wording: Wording) -> PlanStep:
+    text_zh, text_en = (
+        words.gettext("visited within %(span)s", span=say_span(span, words)) for words in (wording.zh, wording.en)
+    )
+    return PlanStep(step="visit", due_at=due_at, text_zh=text_zh, text_en=text_en)
 
 
 def emergency_plan(policy: Policy, now: datetime) -> tuple[PlanStep, ...]:
@@ -151,18 +164,22 @@ def emergency_plan(policy: Policy, now: datetime) -> tuple[PlanStep, ...]:
     )
 
 
-def span_words(span: timedelta) -> tuple[str, str]:
-    """Say a length of time in Chinese and English: 2小时, 1小时47分钟, 3天. Below a minute: one minute.
+def span_words(span: timedelta, wording: Wording) -> tuple[str, str]:
+    """Say a length of time in Chinese and English; see `say_span`."""
+    return say_span(span, wording.zh), say_span(span, wording.en)
+
+
+def say_span(span: timedelta, words: Words) -> str:
+    """Say a length of time: 2 hours, 1 hour 47 minutes, 3 days. Below a minute: one minute.
 
     Minutes are told below ten hours, hours up to two days ("24 hours" is how the rules speak); what is left is cut off,
     so that nobody reads more time than there is.
     """
     hours, minutes = divmod(max(1, round(span.total_seconds() / 60)), 60)
     if hours >= 48:
-        parts = [(hours // 24, "天", "day")]
-    elif hours >= 10:
-        parts = [(hours, "小时", "hour")]
-    else:
-        parts = [(count, zh, en) for count, zh, en in ((hours, "小时", "hour"), (minutes, "分钟", "minute")) if count]
-    words_en = " ".join(f"{count} {unit}{'' if count == 1 else 's'}" for count, _, unit in parts)
-    return "".join(f"{count}{unit}" for count, unit, _ in parts), words_en
+        return words.ngettext("%(count)d day", "%(count)d days", hours // 24)
+    said_hours = words.ngettext("%(count)d hour", "%(count)d hours", hours)
+    if hours >= 10 or not minutes:
+        return said_hours
+    said_minutes = words.ngettext("%(count)d minute", "%(count)d minutes", minutes)
+    return words.gettext("%(hours)s %(minutes)s", hours=said_hours, minutes=said_minutes) if hours else said_minutes

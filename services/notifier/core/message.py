@@ -6,48 +6,21 @@ amounts and phone numbers stay behind the login; a channel is a third party.
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
-from services.notifier.core.alerting import span_words
-from shared.alerts import ChannelName, SendReason, WebhookBody
+from services.notifier.core.alerting import say_span
+from services.notifier.core.words import Wording, Words
+from shared.alerts import ENDINGS, ChannelName, SendReason, WebhookBody
 from shared.clock import SHANGHAI
 from shared.grades import RiskGrade
 from shared.policy import Look
 
-_AGAIN: Mapping[SendReason, str] = {
-    SendReason.GRADE_WORSE: "（加重）",
-    SendReason.NEW_FIRST_CAUSE: "（新主因）",
-    SendReason.OVERDUE: "（超时未签收）",
-    SendReason.OVERDUE_VISIT: "（超期未入户）",
-    SendReason.REMINDER: "（定期任务）",
-}
 _AFTER_THE_DEADLINE = (SendReason.OVERDUE, SendReason.OVERDUE_VISIT, SendReason.REMINDER)
 LONGEST_SMS_VARIABLE = 35
-
-
-class _Ended(NamedTuple):
-    """How people are told that an alert ended without them."""
-
-    title: str
-    zh: str
-    en: str
-
-
-_ENDED: Mapping[SendReason, _Ended] = {
-    SendReason.WITHDRAWN: _Ended(
-        "撤销",
-        "此前的预警已撤销：所依据的情况经核实不成立",
-        "The alert sent before is withdrawn: what it rested on proved not to be so",
-    ),
-    SendReason.HOUSEHOLD_CLOSED: _Ended(
-        "结束",
-        "此前的预警已结束：该户已销户",
-        "The alert sent before has ended: the household was closed in the register",
-    ),
-}
+# In front of a text message stands the sender's name that the vendor has approved, instead of ours.
+_SENDER = re.compile(r"^【[^】]*】")
 _NOT_PLAIN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
 
 
@@ -88,7 +61,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message in final words. body: JSON text for webhooks. brief: four lines for chat groups; see `_brief`."""
+    """A message in final words. body: JSON text for webhooks. brief: four lines for chat groups, see `_Telling`."""
 
     subject: str
     text: str
@@ -101,14 +74,14 @@ def plain(text: str, most: int) -> str:
     return " ".join(_NOT_PLAIN.sub(" ", text).split())[:most]
 
 
-def compose(facts: Facts) -> Message:
-    """Write the message of one revision."""
-    return Message(_subject(facts), _text(facts), _body(facts).model_dump_json(), "\n".join(_brief(facts)))
-
-
-def grade_title(look: Look) -> tuple[str, str]:
-    """Return the short names of a grade's alert, such as 红色预警 and Red alert."""
-    return f"{look.word_zh.partition('·')[0]}预警", f"{look.word_en.partition(',')[0].capitalize()} alert"
+def compose(facts: Facts, wording: Wording) -> Message:
+    """Write the message of one revision: Chinese first, then English; what is brief is in Chinese alone."""
+    task_zh, task_en = facts.task or ("", "")
+    zh = _Telling(facts, wording.zh, facts.look.word_zh.partition("·")[0], task_zh)
+    en = _Telling(facts, wording.en, facts.look.word_en.partition(",")[0].capitalize(), task_en)
+    closing = [facts.link, ""] if facts.reason is SendReason.TEST else []
+    text = "\n".join([*zh.lines(), "", *en.lines(), "", *closing])
+    return Message(zh.subject(), text, _body(facts).model_dump_json(), "\n".join(zh.brief()))
 
 
 def local_time(instant: datetime) -> str:
@@ -116,95 +89,147 @@ def local_time(instant: datetime) -> str:
     return instant.astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M")
 
 
-def _subject(facts: Facts) -> str:
-    where = f"{plain(facts.village, 40)} 户 {facts.household}"
-    if facts.reason is SendReason.TEST:
-        return "【守望】通道测试，无需处理"
-    if facts.reason in _ENDED:
-        return f"【守望】预警{_ENDED[facts.reason].title} {where} 无需再处理"
-    title = grade_title(facts.look)[0]
-    return f"【守望】{title}{_again(facts)} {facts.look.sign} {where} {_call(facts)[0]}"
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """One message in one language. colour: the grade's word for it. task: what people are reminded of."""
 
+    facts: Facts
+    words: Words
+    colour: str
+    task: str
 
-def _call(facts: Facts) -> tuple[str, str]:
-    """What to do by when, in one short clause of each language."""
-    if facts.reason is SendReason.OVERDUE:
-        since = local_time(facts.since or facts.opened_at)
-        return f"自{since}起无人签收，请立即处理", f"unacknowledged since {since}, please act now"
-    if facts.reason is SendReason.OVERDUE_VISIT:
-        return "入户期限已过，请立即签收并入户", "the visit is overdue, please acknowledge and visit now"
-    if facts.reason is SendReason.REMINDER and facts.task is not None:
-        return facts.task
-    if facts.acknowledge_by is not None:
-        zh, en = span_words(facts.acknowledge_by - facts.told_at)
-        return f"请在{zh}内签收", f"acknowledge within {en}"
-    if facts.visit_by is not None:
-        zh, en = span_words(facts.visit_by - facts.told_at)
-        return f"请在{zh}内入户核实", f"visit within {en}"
-    return "请及时核实", "please check soon"
+    def subject(self) -> str:
+        """A mail's subject."""
+        _, place = self.words.gettext, self._place(40)
+        match self.facts.reason:
+            case SendReason.TEST:
+                return _("[Shouwang] Test of the channel, nothing needs to be done")
+            case SendReason.WITHDRAWN:
+                return _("[Shouwang] Alert withdrawn: %(place)s, nothing needs to be done any more", place=place)
+            case SendReason.HOUSEHOLD_CLOSED:
+                return _("[Shouwang] Alert ended: %(place)s, nothing needs to be done any more", place=place)
+            case _:
+                return _(
+                    "[Shouwang] %(title)s%(again)s %(sign)s %(place)s: %(call)s",
+                    title=self._title(),
+                    again=self._again(),
+                    sign=self.facts.look.sign,
+                    place=place,
+                    call=self._call(),
+                )
 
+    def lines(self) -> Iterator[str]:
+        """A mail's text."""
+        _, facts = self.words.gettext, self.facts
+        if facts.reason is SendReason.TEST:
+            yield _("This is a test of the channel; nothing needs to be done.")
+            return
+        yield self._headline()
+        yield _("Village: %(village)s", village=plain(facts.village, 40))
+        yield _("Household: %(household)s", household=facts.household)
+        if facts.reason in ENDINGS:
+            yield _("Details after login: %(link)s", link=facts.link)
+            return
+        yield from self._deadlines()
+        yield _("Reasons, measures and acknowledgement after login: %(link)s", link=facts.link)
 
-def _text(facts: Facts) -> str:
-    if facts.reason is SendReason.TEST:
-        return f"通道测试，无需处理。\n\nThis is a test of the channel; nothing needs to be done.\n\n{facts.link}\n"
-    village, household = plain(facts.village, 40), facts.household
-    if facts.reason in _ENDED:
-        ended = _ENDED[facts.reason]
-        return (
-            f"{ended.zh}，无需再处理。\n村：{village}\n户：{household}\n详情（登录后查看）：{facts.link}\n\n"
-            f"{ended.en}. Nothing needs to be done.\n"
-            f"Village: {village}\nHousehold: {household}\nDetails after login: {facts.link}\n"
+    def brief(self) -> tuple[str, str, str, str]:
+        """What, where, by when, and the link; each on a line of its own."""
+        _, place, link = self.words.gettext, self._place(20), self.facts.link
+        over = _("nothing needs to be done any more")
+        match self.facts.reason:
+            case SendReason.TEST:
+                return _("[Shouwang] Test of the channel"), place, _("nothing needs to be done"), link
+            case SendReason.WITHDRAWN:
+                return _("[Shouwang] Alert withdrawn"), place, over, link
+            case SendReason.HOUSEHOLD_CLOSED:
+                return _("[Shouwang] Alert ended"), place, over, link
+            case _:
+                title, again, sign = self._title(), self._again(), self.facts.look.sign
+                what = _("[Shouwang] %(title)s%(again)s %(sign)s", title=title, again=again, sign=sign)
+                return what, place, self._deadline(), link
+
+    def _title(self) -> str:
+        return self.words.gettext("%(colour)s alert", colour=self.colour)
+
+    def _place(self, most: int) -> str:
+        village = plain(self.facts.village, most)
+        return self.words.gettext(
+            "%(village)s household %(household)s", village=village, household=self.facts.household
         )
-    title_zh, title_en = grade_title(facts.look)
-    call_zh, call_en = _call(facts)
-    return "\n".join(
-        [
-            f"{facts.look.sign} {title_zh}：{call_zh}。",
-            f"村：{village}",
-            f"户：{household}",
-            *_deadline_lines(facts, "签收期限：", "入户期限：", "（北京时间）"),
-            f"原因、措施和签收（登录后）：{facts.link}",
-            "",
-            f"{facts.look.sign} {title_en}: {call_en}.",
-            f"Village: {village}",
-            f"Household: {household}",
-            *_deadline_lines(facts, "Acknowledge by: ", "Visit by: ", " (Beijing time)"),
-            f"Reasons, measures and acknowledgement after login: {facts.link}",
-            "",
-        ]
-    )
 
+    def _again(self) -> str:
+        """Why it is told again, to be put behind the title."""
+        _ = self.words.gettext
+        match self.facts.reason:
+            case SendReason.GRADE_WORSE:
+                return _(" (worse)")
+            case SendReason.NEW_FIRST_CAUSE:
+                return _(" (new first cause)")
+            case SendReason.OVERDUE:
+                return _(" (not acknowledged in time)")
+            case SendReason.OVERDUE_VISIT:
+                return _(" (not visited in time)")
+            case SendReason.REMINDER:
+                return _(" (recurring task)")
+            case _:
+                return ""
 
-def _deadline_lines(facts: Facts, acknowledge: str, visit: str, zone: str) -> list[str]:
-    if facts.reason is SendReason.REMINDER:
-        # The deadlines of the alert's first days say nothing about a task that comes again and again.
-        return []
-    due = ((acknowledge, facts.acknowledge_by), (visit, facts.visit_by))
-    return [f"{label}{local_time(instant)}{zone}" for label, instant in due if instant is not None]
+    def _call(self) -> str:
+        """What to do by when, in one short clause."""
+        _, facts = self.words.gettext, self.facts
+        if facts.reason is SendReason.OVERDUE:
+            since = local_time(facts.since or facts.opened_at)
+            return _("unacknowledged since %(since)s, please act now", since=since)
+        if facts.reason is SendReason.OVERDUE_VISIT:
+            return _("the visit is overdue, please acknowledge and visit now")
+        if facts.reason is SendReason.REMINDER and facts.task is not None:
+            return self.task
+        if facts.acknowledge_by is not None:
+            return _("acknowledge within %(span)s", span=self._span_until(facts.acknowledge_by))
+        if facts.visit_by is not None:
+            return _("visit within %(span)s", span=self._span_until(facts.visit_by))
+        return _("please check soon")
 
+    def _span_until(self, instant: datetime) -> str:
+        return say_span(instant - self.facts.told_at, self.words)
 
-def _brief(facts: Facts) -> tuple[str, str, str, str]:
-    """What, where, by when, and the link; each on a line of its own, in Chinese."""
-    where = f"{plain(facts.village, 20)} 户 {facts.household}"
-    if facts.reason is SendReason.TEST:
-        return "【守望】通道测试", where, "无需处理", facts.link
-    if facts.reason in _ENDED:
-        return f"【守望】预警{_ENDED[facts.reason].title}", where, "无需再处理", facts.link
-    return f"【守望】{grade_title(facts.look)[0]}{_again(facts)} {facts.look.sign}", where, _deadline(facts), facts.link
+    def _headline(self) -> str:
+        _ = self.words.gettext
+        match self.facts.reason:
+            case SendReason.WITHDRAWN:
+                return _(
+                    "The alert sent before is withdrawn: what it rested on proved not to be so."
+                    " Nothing needs to be done."
+                )
+            case SendReason.HOUSEHOLD_CLOSED:
+                return _(
+                    "The alert sent before has ended: the household was closed in the register."
+                    " Nothing needs to be done."
+                )
+            case _:
+                sign, title = self.facts.look.sign, self._title()
+                return _("%(sign)s %(title)s: %(call)s.", sign=sign, title=title, call=self._call())
 
+    def _deadlines(self) -> Iterator[str]:
+        _, facts = self.words.gettext, self.facts
+        if facts.reason is SendReason.REMINDER:
+            # The deadlines of the alert's first days say nothing about a task that comes again and again.
+            return
+        if facts.acknowledge_by is not None:
+            yield _("Acknowledge by: %(at)s (Beijing time)", at=local_time(facts.acknowledge_by))
+        if facts.visit_by is not None:
+            yield _("Visit by: %(at)s (Beijing time)", at=local_time(facts.visit_by))
 
-def _again(facts: Facts) -> str:
-    return _AGAIN.get(facts.reason, "")
-
-
-def _deadline(facts: Facts) -> str:
-    if facts.reason in _AFTER_THE_DEADLINE:
-        return _call(facts)[0]
-    if facts.acknowledge_by is not None:
-        return f"请在{local_time(facts.acknowledge_by)}前签收"
-    if facts.visit_by is not None:
-        return f"请在{local_time(facts.visit_by)}前入户核实"
-    return "请及时核实"
+    def _deadline(self) -> str:
+        _, facts = self.words.gettext, self.facts
+        if facts.reason in _AFTER_THE_DEADLINE:
+            return self._call()
+        if facts.acknowledge_by is not None:
+            return _("acknowledge by %(at)s", at=local_time(facts.acknowledge_by))
+        if facts.visit_by is not None:
+            return _("visit by %(at)s", at=local_time(facts.visit_by))
+        return _("please check soon")
 
 
 def sms_variables(brief: str) -> dict[str, str]:
@@ -215,7 +240,7 @@ def sms_variables(brief: str) -> dict[str, str]:
     """
     title, place, deadline, link = brief.split("\n")
     values = {
-        "title": title.removeprefix("【守望】").partition(" ")[0],
+        "title": _SENDER.sub("", title).partition(" ")[0],
         "place": place,
         "deadline": deadline,
         "id": link.rpartition("/")[2],
