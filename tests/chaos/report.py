@@ -72,6 +72,7 @@ def _lines(latest: Mapping[str, Any], results: Sequence[Result]) -> Iterator[str
     not_run = {**dict.fromkeys(missing, NOT_YET), **NOT_INJECTED, **latest["not_run"]}
     for code in sorted(not_run, key=_number):
         yield f"| {code} | {not_run[code]} |"
+    yield from _repeated(results)
     yield from _receipts(results)
     yield "\n## What was held against each other\n"
     for name, words in INVARIANTS.items():
@@ -93,6 +94,16 @@ def _table(results: Sequence[Result]) -> Iterator[str]:
 
 def _verdicts(runs: Iterable[Result]) -> Iterator[str]:
     return (f"seed {run.seed}: {run.verdict}" for run in runs if not run.valid)
+
+
+def _repeated(results: Sequence[Result]) -> Iterator[str]:
+    """Runs of the same code whose results the table shows no more."""
+    rows = [(run, verdict) for run in results for verdict in run.earlier]
+    if not rows:
+        return
+    yield "\n## Runs that were repeated\n\n| fault | seed | what the earlier run found |\n| --- | --- | --- |"
+    for run, verdict in rows:
+        yield f"| {run.code} | {run.seed} | {_cell(verdict)} |"
 
 
 def _receipts(results: Sequence[Result]) -> Iterator[str]:

@@ -24,7 +24,7 @@ class Result:
 
     at: unix seconds of the start. recovery_seconds: from the end of the fault until everything was done; None = never.
     vacuous: why nothing was tested. broken: what went wrong beyond the judge's verdict. counts, proofs, why, figures:
-    the verdict's.
+    the verdict's. earlier: verdicts of runs of the same code that were not valid, and that this one repeats.
     """
 
     code: str
@@ -42,6 +42,7 @@ class Result:
     proofs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     why: Mapping[str, Sequence[str]] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
+    earlier: Sequence[str] = field(default_factory=list)
 
     @property
     def valid(self) -> bool:
@@ -73,8 +74,10 @@ class Result:
         return RESULTS / f"{self.code}-{self.seed}-{self.commit}.json"
 
     def save(self) -> None:
-        """Keep it, whole or not at all."""
-        write_json(self.path, asdict(self))
+        """Keep it, whole or not at all; what an earlier run found is not forgotten."""
+        before = self.load(self.path)
+        earlier = [] if before is None else [*before.earlier, *([] if before.valid else [before.verdict])]
+        write_json(self.path, asdict(self) | {"earlier": earlier})
 
     @classmethod
     def load(cls, path: Path) -> Self | None:

@@ -91,3 +91,17 @@ def test_only_a_run_that_tested_nothing_and_found_nothing_may_be_repeated(
     facts: dict[str, object], repeated: bool
 ) -> None:
     assert make_result(**facts).only_vacuous is repeated
+
+
+def test_a_run_that_was_repeated_is_told_with_what_it_had_found(home: Path) -> None:
+    make_result("F40", broken="the fault broke off: TimeoutError: not ready").save()
+    make_result("F40", counts={"silent": 2}).save()
+    make_result("F40").save()
+    found = report.stored("abc")
+    results.write_json(home / "latest.json", summary(found, {}, "abc"))
+
+    text = report.write_report(home / "report.md").read_text(encoding="utf-8")
+
+    assert found[0].valid
+    assert "| F40 | 1 | the fault broke off: TimeoutError: not ready |" in text
+    assert "| F40 | 1 | 2 silent |" in text
