@@ -22,10 +22,11 @@ class MailLinks:
         self._public_url = settings.public_url.rstrip("/")
 
     def put_into(self, due: Due) -> Message:
-        """Return a delivery's message with its link, which is the same over all attempts."""
-        if not self._secrets or due.reason in _NOTHING_TO_ACKNOWLEDGE:
+        """Return a delivery's message with its link, which is the same over all attempts; a digest has none."""
+        line = due.lines[0]
+        if not self._secrets or due.digest_id is not None or line.reason in _NOTHING_TO_ACKNOWLEDGE:
             return due.message
-        link = Link(due.alert_id, due.revision, due.staff_id, due.created_at + self._life)
+        link = Link(line.alert_id, line.revision, due.staff_id, line.created_at + self._life)
         address = self._public_url + link.path(self._secrets[0])
         lines = (
             f"不登录直接签收（只供您本人使用一次，{self._hours}小时内有效，请勿转发）：{address}",

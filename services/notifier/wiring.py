@@ -27,6 +27,7 @@ from services.notifier.console.pages import STATIC, Pages
 from services.notifier.console.queries import ConsoleQueries
 from services.notifier.console.routes import Console
 from services.notifier.deliver import Deliver, ShowPending
+from services.notifier.digesting import Digesting
 from services.notifier.mail_links import MailLinks
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.pass_on import PassOn
@@ -36,6 +37,7 @@ from services.notifier.routes import api_routes
 from services.notifier.settings import NotifierSettings
 from services.notifier.siren import Siren
 from services.notifier.store.alerts import AlertStore
+from services.notifier.store.claims import Claims
 from services.notifier.store.climbing import Climbing
 from services.notifier.store.reconciling import Reconciling
 from services.notifier.store.stores import Stores
@@ -97,6 +99,7 @@ async def notifier(
         )
         stores = Stores.on(engine)
         siren = Siren(settings.siren_file, clock, notifier_metrics)
+        claims = Claims(engine, Digesting(policies, settings.public_url))
         lanes: list[Deliver] = []
 
         def wake_all() -> None:
@@ -107,6 +110,8 @@ async def notifier(
             lanes.append(
                 Deliver(
                     channel,
+                    claims,
+                    stores.leases,
                     stores.deliveries,
                     clock,
                     notifier_metrics,
@@ -146,7 +151,7 @@ async def notifier(
         web = Web(settings, clock, policies, keys, passwords, notifier_metrics, HttpMetrics(metrics), registry)
         app = web.app(stores, ConsoleQueries(engine), checks)
         tasks: dict[str, Work] = {f"deliver_{lane.name}": lane.run for lane in lanes}
-        pending = ShowPending(stores.deliveries, notifier_metrics)
+        pending = ShowPending(stores.deliveries, clock, notifier_metrics)
         progress = ProgressWatch(loop, consumer)
         reconcile = Reconcile(
             Reconciling(engine), clock, ReconcileMetrics(metrics), every_seconds=settings.reconcile_seconds
