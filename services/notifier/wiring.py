@@ -21,6 +21,7 @@ from services.notifier.channels.wecom_app import WecomApp
 from services.notifier.climb import Climb
 from services.notifier.console.alert_pages import AlertPages
 from services.notifier.console.auth import Logins, Passwords
+from services.notifier.console.digest_pages import DigestPages
 from services.notifier.console.link_pages import LinkPages
 from services.notifier.console.own_forms import OwnForms
 from services.notifier.console.pages import STATIC, Pages
@@ -185,7 +186,8 @@ class Web:
         alert_pages = AlertPages(pages, logins, queries, stores.reader, act, forms)
         links = MailLinks(self.settings)
         link_pages = LinkPages(pages, links, stores.directory, queries, stores.reader, act, self.clock)
-        console = Console(pages, logins, queries, forms, [alert_pages.routes(), link_pages.routes()], self.metrics)
+        more = [alert_pages.routes(), DigestPages(pages, logins, queries).routes(), link_pages.routes()]
+        console = Console(pages, logins, queries, forms, more, self.metrics)
         return create_app(
             self.registry,
             checks,

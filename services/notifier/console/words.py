@@ -21,7 +21,15 @@ ROLE: Mapping[str, str] = {
     "county": "县级干部",
     "duty_officer": "值班员",
 }
-CHANNEL: Mapping[str, str] = {"smtp": "邮件", "webhook": "消息推送"}
+CHANNEL: Mapping[str, str] = {
+    "smtp": "邮件",
+    "webhook": "消息推送",
+    "wecom_app": "企业微信",
+    "wecom_robot": "企业微信群",
+    "dingtalk": "钉钉群",
+    "feishu": "飞书群",
+    "aliyun_sms": "短信",
+}
 DELIVERY: Mapping[str, str] = {
     "pending": "发送中",
     "sent": "已发出",
