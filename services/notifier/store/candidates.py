@@ -109,9 +109,9 @@ _POSTPONE_DELIVERIES = text(
     """
     UPDATE delivery SET next_attempt_at = later.until
     FROM (
-        SELECT d.delivery_id, some.until
-        FROM unnest(CAST(:ids AS bigint[]), CAST(:untils AS timestamptz[])) AS some (delivery_id, until)
-        JOIN delivery AS d ON d.delivery_id = some.delivery_id
+        SELECT d.delivery_id, those.until
+        FROM unnest(CAST(:ids AS bigint[]), CAST(:untils AS timestamptz[])) AS those (delivery_id, until)
+        JOIN delivery AS d ON d.delivery_id = those.delivery_id
         WHERE d.status = 'pending' AND d.digest_id IS NULL AND (d.leased_until IS NULL OR d.leased_until <= :now)
         FOR UPDATE OF d SKIP LOCKED
     ) AS later
@@ -122,9 +122,9 @@ _POSTPONE_DIGESTS = text(
     """
     UPDATE digest SET next_attempt_at = later.until
     FROM (
-        SELECT g.digest_id, some.until
-        FROM unnest(CAST(:ids AS text[]), CAST(:untils AS timestamptz[])) AS some (digest_id, until)
-        JOIN digest AS g ON g.digest_id = some.digest_id
+        SELECT g.digest_id, those.until
+        FROM unnest(CAST(:ids AS text[]), CAST(:untils AS timestamptz[])) AS those (digest_id, until)
+        JOIN digest AS g ON g.digest_id = those.digest_id
         WHERE g.status = 'pending' AND (g.leased_until IS NULL OR g.leased_until <= :now)
         FOR UPDATE OF g SKIP LOCKED
     ) AS later
