@@ -111,6 +111,49 @@ class WebhookBody(_Shape):
     revision: int
 
 
+class DigestAlert(_Shape):
+    """One alert as a digest names it. reason: why it is told; status: where it stood when the digest was written.
+
+    is_new: told now; else told before, and named again because it belongs to a burst. burst: its place in `bursts`.
+    """
+
+    alert_id: str
+    household_id: str
+    alias: str | None
+    division: str
+    village: str
+    grade: GradeCode
+    reason: SendReason
+    status: AlertStatus
+    opened_at: Instant
+    acknowledge_by: Instant | None
+    visit_by: Instant | None
+    link: str
+    revision: int
+    is_new: bool
+    burst: int | None
+
+
+class DigestBurst(_Shape):
+    """Alerts of one village that opened together; so many households in all, so many of them told now."""
+
+    division: str
+    village: str
+    grade: GradeCode
+    households: int
+    new: int
+
+
+class DigestBody(_Shape):
+    """What a webhook receiver gets in place of several messages at once; every alert is named, worst first."""
+
+    type: Literal["cn.shouwang.alert.digest.v1"] = "cn.shouwang.alert.digest.v1"
+    digest_id: str
+    alerts: tuple[DigestAlert, ...]
+    bursts: tuple[DigestBurst, ...]
+    link: str
+
+
 class PlanStep(_Shape):
     """One dated step of the emergency plan. repeat_minutes: due again and again until the grade falls."""
 

@@ -30,6 +30,7 @@ from deploy.local.sinks import SECRET_VARIABLE
 from deploy.local.supervisor import STOP_SIGNALS, Child, RunFailed, Step, Supervisor, ask_to_stop_on_signals
 from deploy.local.system_user import NoSystemUser
 from deploy.local.terminal import say
+from deploy.local.unpaced import write_unpaced_policies
 
 TELLABLE = (RunFailed, AlreadyRunning, InUse, ServerFailed, JarsRefused, NoJava, NoSystemUser)
 # Kafka warns at every start; PostgreSQL's clients make it log ERROR in the ordinary course of work.
@@ -48,6 +49,7 @@ class LocalRun:
         self.directory = settings.directory
         self.ports = Ports.choose()
         self.secrets = RunSecrets.load(self.directory)
+        self.policies = write_unpaced_policies(self.directory / "policies")
         self.kafka = LocalKafka(self.directory)
         self.postgres = LocalPostgres(self.directory)
         self.command = command
@@ -163,6 +165,7 @@ class LocalRun:
             "SHOUWANG_NOTIFIER_MAIL_FROM": os.environ.get("SHOUWANG_NOTIFIER_MAIL_FROM", "shouwang@localhost"),
             "SHOUWANG_NOTIFIER_PUBLIC_URL": self.ports.url("notifier"),
             "SHOUWANG_NOTIFIER_WEBHOOK_ALLOW_PRIVATE": "1",
+            "SHOUWANG_NOTIFIER_POLICIES": os.environ.get("SHOUWANG_NOTIFIER_POLICIES", str(self.policies)),
             "SHOUWANG_SINK_WEBHOOK_URL": f"{self.ports.url('webhooks')}/alerts",
             # What runs on this machine is never reached through a proxy.
             "NO_PROXY": f"{os.environ.get('NO_PROXY', '')},{LOOPBACK},localhost".lstrip(","),

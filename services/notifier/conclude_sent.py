@@ -58,9 +58,9 @@ class ConcludeSent:
             try:
                 await self._deliveries.conclude_sent(taken)
             except TemporaryFailure as failure:
-                log.warning("outcomes wait for the database", deliveries=len(taken), reason=str(failure))
+                log.warning("outcomes wait for the database", messages=len(taken), reason=str(failure))
                 await asyncio.sleep(pause)
             else:
                 return True
-        log.error("outcomes are lost; the messages will be sent again under their ids", deliveries=len(taken))
+        log.error("outcomes are lost; the messages will be sent again under their ids", messages=len(taken))
         return False

@@ -1,8 +1,8 @@
 """Deliver what is due: lease it, close the transaction, send, store the outcome in a transaction of its own.
 
 One lane per channel, so that slow webhooks never hold a mail. Within a lane, one slow host holds no more than its
-share. A lease is short and renewed while its message is being sent. A worker that dies leaves leases that expire; the
-next sends the same message under the same id.
+share. What is due for one person goes out together, as a digest. A lease is short and renewed while its message is
+being sent. A worker that dies leaves leases that expire; the next sends the same message under the same id.
 """
 
 import asyncio
@@ -21,8 +21,11 @@ from services.notifier.core.retries import Attempt, Verdict, is_given_up, judge,
 from services.notifier.metrics import OUTCOME_OF_STATUS, NotifierMetrics
 from services.notifier.settings import NotifierSettings
 from services.notifier.siren import Siren
+from services.notifier.store.claims import Claims
 from services.notifier.store.deliveries import NOT_TRIED, Deliveries
-from services.notifier.store.due import Aftermath, Due, Taken
+from services.notifier.store.directory import MAIL_RELAY
+from services.notifier.store.due import Aftermath, Due, DueLine, Taken
+from services.notifier.store.leases import Leases
 from services.notifier.targets import Targets
 from shared.alerts import ChannelName, DeliveryStatus
 from shared.clock import Clock
@@ -37,6 +40,7 @@ DRAIN_SECONDS = 8.0
 SHOW_PENDING_SECONDS = 5.0
 # Lanes that have little to do and limits of their own look less often.
 QUIET_POLL_SECONDS = 1.0
+ONLY_TARGET = {ChannelName.SMTP: MAIL_RELAY}
 
 
 class PersonalPart(Protocol):
@@ -53,6 +57,8 @@ class Deliver:
     def __init__(
         self,
         channel: Channel,
+        claims: Claims,
+        leases: Leases,
         deliveries: Deliveries,
         clock: Clock,
         metrics: NotifierMetrics,
@@ -65,12 +71,14 @@ class Deliver:
         personal: PersonalPart | None = None,
     ) -> None:
         self._channel = channel
+        self._claims = claims
+        self._leases = leases
         self._deliveries = deliveries
         self._clock = clock
         self._metrics = metrics
         self._settings = settings
         self._worker = worker
-        self._claims = itertools.count(1)
+        self._claim_number = itertools.count(1)
         self._sent = ConcludeSent(deliveries)
         self._spread = spread
         parallel = settings.delivery_parallel
@@ -138,20 +146,24 @@ class Deliver:
             if not self._running:
                 continue
             try:
-                await self._deliveries.renew(list(self._running.values()), self._clock.now() + lease)
+                await self._leases.renew(list(self._running.values()), self._clock.now() + lease)
             except TemporaryFailure as failure:
                 log.warning("leases were not renewed", reason=str(failure))
 
     async def _claim(self, most: int) -> Sequence[Due]:
         now = self._clock.now()
-        return await self._deliveries.claim(
+        busy = self._targets.busy(now)
+        if ONLY_TARGET.get(self._channel.name) in busy:
+            # Nothing can be found, and looking would go through all that waits.
+            return ()
+        return await self._claims.claim(
             self._channel.name,
             # A name of its own for each claim: a lease of ours that expired must not be taken for the present one.
-            f"{self._worker}/{next(self._claims)}",
+            f"{self._worker}/{next(self._claim_number)}",
             now=now,
             lease=timedelta(seconds=self._settings.lease_seconds),
             most=most,
-            busy=self._targets.busy(now),
+            busy=busy,
             room=lambda target: self._targets.room(target, now),
         )
 
@@ -159,12 +171,15 @@ class Deliver:
         now = self._clock.now()
         taken = [due for due in dues if self._targets.take(due.target, now)]
         for due in taken:
-            task = asyncio.create_task(self._deliver(due), name=f"deliver {due.delivery_id}")
+            task = asyncio.create_task(self._deliver(due), name=f"deliver {due.message_id}")
             self._running[task] = due
             task.add_done_callback(self._done)
+            if due.digest_id is not None and not due.attempts:
+                self._metrics.digests.labels(self.name).inc()
+                self._metrics.digest_alerts.labels(self.name).inc(len(due.lines))
         too_many = [due for due in dues if due not in taken]
         if too_many:
-            await self._deliveries.release(too_many)
+            await self._leases.release(too_many)
         return len(taken)
 
     def _done(self, task: asyncio.Task[None]) -> None:
@@ -176,8 +191,8 @@ class Deliver:
     async def _deliver(self, due: Due) -> None:
         code, came_back = NOT_TRIED, False
         try:
-            wanted = self._wanted(due)
-            if due.attempts and not wanted:
+            wanted = any(self._wanted(line) for line in due.lines)
+            if not any(line.is_pending for line in due.lines) or (due.attempts and not wanted):
                 attempt, now = Attempt(NOT_TRIED), self._clock.now()
                 verdict = Verdict(DeliveryStatus.SUPPRESSED)
             else:
@@ -190,16 +205,22 @@ class Deliver:
         if code != NOT_TRIED:
             self._siren.ended(self.name, attempt)
         if verdict.status is DeliveryStatus.SENT:
-            taken = Taken(due.delivery_id, now, attempt.receipt or "", attempt.code)
-            aftermath = Aftermath() if await self._sent.store(taken) else None
+            if await self._sent.store(Taken(due, now, attempt.receipt or "", attempt.code)):
+                self._report(due, attempt, verdict, now)
         else:
-            aftermath = await self._conclude(due, attempt, verdict, now)
-        if aftermath is not None:
-            self._report(due, attempt, verdict, aftermath, now)
-            if aftermath.unreachable:
-                await self._siren.unreachable([(due.alert_id, due.division)])
+            await self._conclude_all(due, attempt, verdict, now)
         if came_back:
             await self._hurry(due.target, now)
+
+    async def _conclude_all(self, due: Due, attempt: Attempt, verdict: Verdict, now: datetime) -> None:
+        """Conclude what was not taken; a long digest that failed for good takes several transactions."""
+        aftermath = await self._conclude(due, attempt, verdict, now)
+        if aftermath is not None:
+            self._report(due, attempt, verdict, now)
+        while aftermath is not None:
+            self._report_aftermath(aftermath)
+            await self._siren.unreachable([(line.alert_id, line.division) for line in aftermath.unreachable])
+            aftermath = await self._conclude(due, attempt, verdict, now) if aftermath.left else None
 
     async def _hurry(self, target: str, now: datetime) -> None:
         """What waits for a host that is back need not wait for its next turn."""
@@ -221,12 +242,12 @@ class Deliver:
             log.error("a channel failed in an unforeseen way", channel=due.channel, exc_info=error)
             return Attempt("fault")
 
-    def _wanted(self, due: Due) -> bool:
-        return still_wanted(
-            due.alert_status,
-            revision=due.revision,
-            acknowledged_revision=due.acknowledged_revision,
-            reason=due.reason,
+    def _wanted(self, line: DueLine) -> bool:
+        return line.is_pending and still_wanted(
+            line.alert_status,
+            revision=line.revision,
+            acknowledged_revision=line.acknowledged_revision,
+            reason=line.reason,
         )
 
     def _judge(self, due: Due, attempt: Attempt, wanted: bool, now: datetime) -> Verdict:
@@ -236,7 +257,7 @@ class Deliver:
             now=now,
             spread=self._spread(),
             wanted=wanted,
-            given_up=is_given_up(due.reason, created_at=due.created_at, now=now),
+            given_up=all(is_given_up(line.reason, created_at=line.created_at, now=now) for line in due.lines),
         )
 
     async def _conclude(self, due: Due, attempt: Attempt, verdict: Verdict, now: datetime) -> Aftermath | None:
@@ -244,35 +265,39 @@ class Deliver:
             try:
                 return await self._deliveries.conclude(due, attempt, verdict, now)
             except TemporaryFailure as failure:
-                log.warning("an outcome waits for the database", delivery=due.delivery_id, reason=str(failure))
+                log.warning("an outcome waits for the database", message=due.message_id, reason=str(failure))
                 await asyncio.sleep(pause)
-        log.error("an outcome is lost; the message will be sent again under its id", delivery=due.delivery_id)
+        log.error("an outcome is lost; the message will be sent again under its id", message=due.message_id)
         return None
 
-    def _report(self, due: Due, attempt: Attempt, verdict: Verdict, aftermath: Aftermath, now: datetime) -> None:
-        self._metrics.deliveries.labels(OUTCOME_OF_STATUS[verdict.status]).inc()
-        facts = {"alert_id": due.alert_id, "staff_id": due.staff_id, "channel": due.channel, "detail": attempt.code}
+    def _report(self, due: Due, attempt: Attempt, verdict: Verdict, now: datetime) -> None:
+        self._metrics.deliveries.labels(OUTCOME_OF_STATUS[verdict.status]).inc(len(due.lines))
+        facts = {**due.facts, "detail": attempt.code, "deliveries": len(due.lines)}
         if verdict.status is DeliveryStatus.SENT:
-            self._metrics.delivery_seconds.observe(max(0.0, (now - due.decided_at).total_seconds()))
+            for line in due.lines:
+                self._metrics.delivery_seconds.observe(max(0.0, (now - line.decided_at).total_seconds()))
             log.info("delivered", **facts)
         else:
             log.warning("not delivered", status=verdict.status, attempts=due.attempts + 1, **facts)
+
+    def _report_aftermath(self, aftermath: Aftermath) -> None:
         if aftermath.passed_on:
-            self._metrics.fallbacks.inc()
-            self._on_deliveries()
+            self._metrics.fallbacks.inc(aftermath.passed_on)
         if aftermath.rerouted:
-            log.warning("duty officers are told instead", alert_id=due.alert_id, people=aftermath.rerouted)
+            log.warning("duty officers are told instead", people=aftermath.rerouted)
+        if aftermath.passed_on or aftermath.rerouted:
             self._on_deliveries()
-        if aftermath.unreachable:
+        for line in aftermath.unreachable:
             self._metrics.unreachable.inc()
-            log.error("nobody is left to tell of an alert", alert_id=due.alert_id, division=due.division)
+            log.error("nobody is left to tell of an alert", alert_id=line.alert_id, division=line.division)
 
 
 class ShowPending:
-    """Keeps the gauge of pending deliveries up to date."""
+    """Keeps the gauges of pending deliveries up to date."""
 
-    def __init__(self, deliveries: Deliveries, metrics: NotifierMetrics) -> None:
+    def __init__(self, deliveries: Deliveries, clock: Clock, metrics: NotifierMetrics) -> None:
         self._deliveries = deliveries
+        self._clock = clock
         self._metrics = metrics
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -281,7 +306,10 @@ class ShowPending:
 
     async def _count(self) -> bool:
         try:
-            self._metrics.pending.set(await self._deliveries.pending())
+            pending = await self._deliveries.pending(self._clock.now())
         except TemporaryFailure as failure:
             log.warning("pending deliveries could not be counted", reason=str(failure))
+        else:
+            self._metrics.pending.set(pending.all_of_them)
+            self._metrics.paced.set(pending.paced)
         return False

@@ -24,10 +24,11 @@ class MailLinks:
         self._public_url = settings.public_url.rstrip("/")
 
     async def put_into(self, due: Due) -> Message:
-        """Return a delivery's message with its link, which is the same over all attempts."""
-        if not self._secrets or due.reason in _NOTHING_TO_ACKNOWLEDGE:
+        """Return a delivery's message with its link, which is the same over all attempts; a digest has none."""
+        line = due.lines[0]
+        if not self._secrets or due.digest_id is not None or line.reason in _NOTHING_TO_ACKNOWLEDGE:
             return due.message
-        link = Link(due.alert_id, due.revision, due.staff_id, due.created_at + self._life)
+        link = Link(line.alert_id, line.revision, due.staff_id, line.created_at + self._life)
         address = self._public_url + link.path(self._secrets[0])
         lines = (self._line(words, address) for words in (self._wording.zh, self._wording.en))
         return replace(due.message, text="\n".join((due.message.text.rstrip("\n"), "", *lines, "")))

@@ -38,6 +38,13 @@ class NotifierMetrics:
         )
         self.delivery_seconds = metrics.seconds("delivery_seconds", "Time from a grade's decision to its receipt")
         self.pending = metrics.gauge("pending_deliveries", "Deliveries that are not done yet")
+        self.paced = metrics.gauge("paced_deliveries", "Deliveries that wait for their person's next turn")
+        self.digests = metrics.counter("digests_total", "Digests begun, by channel", channel=ChannelName)
+        self.digest_alerts = metrics.counter(
+            "digest_alerts_total",
+            "Alerts that digests told in place of single messages, by channel",
+            channel=ChannelName,
+        )
         self.fallbacks = metrics.counter("fallbacks_total", "Times a person's next channel was used besides or instead")
         self.broken = metrics.gauge(
             "broken_targets", "Receivers that were out five times in a row", channel=ChannelName

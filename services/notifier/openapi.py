@@ -1,12 +1,13 @@
-"""What OpenAPI 3.1 says about the API's addresses beyond what the routes' signatures show."""
+"""What OpenAPI 3.1 says about the API's addresses beyond what the routes' signatures show, and about its webhooks."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
 
-from shared.alerts import Acknowledgement, Closing, Comment, Reopening, Visit
+from shared.alerts import Acknowledgement, Closing, Comment, DigestBody, Reopening, Visit, WebhookBody
 from shared.codec import TEXT_PATTERN
-from shared.http.openapi import complete_problems, problem_responses
+from shared.http.openapi import COMPONENTS, complete_problems, problem_responses
 
 _READING = ("unauthorised", "forbidden", "invalid-request", "temporarily-unavailable")
 _ACTING = ("malformed-json", "not-found", "conflict", "too-large", "unsupported-media-type")
@@ -31,6 +32,15 @@ def _act(operation_id: str, summary: str, shape: type[BaseModel], *, required: b
             "security": _CALLERS,
             "requestBody": {"required": required, "content": {"application/json": {"schema": _body(shape)}}},
         },
+    }
+
+
+def _told(shape: type[BaseModel], summary: str) -> dict[str, Any]:
+    schema = {"$ref": f"{COMPONENTS}{shape.__name__}"}
+    return {
+        "summary": summary,
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+        "responses": {"2XX": {"description": "taken"}, "default": {"description": "it is sent again"}},
     }
 
 
@@ -63,9 +73,20 @@ REOPEN_ALERT = _act("reopen_alert", "Take up again an alert that was resolved wi
 COMMENT_ON_ALERT = _act("comment_on_alert", "Add a remark to the timeline, in any state", Comment)
 
 
+_WEBHOOKS: Mapping[str, tuple[type[BaseModel], str]] = {
+    "alert": (WebhookBody, "One alert is told; a repeat has the same webhook-id"),
+    "digest": (DigestBody, "Several alerts are told in one message; a repeat has the same webhook-id"),
+}
+
+
 def complete(document: dict[str, Any]) -> None:
-    """Put the problem document and the two ways to be recognised into the components of the generated document."""
+    """Add what the routes do not say: problems, the two ways to be recognised, and what webhook receivers get."""
     complete_problems(document)
+    schemas = document["components"]["schemas"]
+    for shape, _ in _WEBHOOKS.values():
+        schema = shape.model_json_schema(ref_template=COMPONENTS + "{model}", mode="serialization")
+        schemas |= schema.pop("$defs", {}) | {shape.__name__: schema}
+    document["webhooks"] = {name: {"post": _told(shape, words)} for name, (shape, words) in _WEBHOOKS.items()}
     document["components"]["securitySchemes"] = {
         "key": {"type": "http", "scheme": "bearer"},
         "session": {"type": "apiKey", "in": "cookie", "name": "__Host-shouwang"},

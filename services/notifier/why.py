@@ -24,9 +24,16 @@ class AttemptLine(_Shape):
 
 
 class WhyDelivery(DeliveryLine):
-    """A delivery with each of its attempts, oldest first."""
+    """A delivery with each of its attempts, oldest first.
+
+    digest: in which digest it went, together with so many others; null: by itself. waits_for_turn_until: the person
+    has had as many messages as the policy lets anybody have, and gets the next one then, with all that waits.
+    """
 
     tries: tuple[AttemptLine, ...]
+    digest: str | None = None
+    digest_others: int | None = None
+    waits_for_turn_until: Instant | None = None
 
 
 class WhyPerson(_Shape):
@@ -105,5 +112,10 @@ def _revision(revision: WhyRevision) -> Iterator[str]:
         for line in person.deliveries:
             became = line.receipt or line.detail or "not tried yet"
             yield f"    by {line.channel}, {line.routed_as}: {line.status} after {line.attempts} attempts, {became}"
+            if line.digest is not None:
+                yield f"      in digest {line.digest}, with {line.digest_others} others"
+            if line.waits_for_turn_until is not None:
+                until = to_rfc3339(line.waits_for_turn_until)
+                yield f"      waits for the person's message budget until {until}; then it goes out with all that waits"
             for tried in line.tries:
                 yield f"      {to_rfc3339(tried.at)} {tried.outcome} ({tried.detail})"

@@ -21,6 +21,7 @@ from services.notifier.channels.wecom_app import WecomApp
 from services.notifier.climb import Climb
 from services.notifier.console.alert_pages import AlertPages
 from services.notifier.console.auth import Logins, Passwords
+from services.notifier.console.digest_pages import DigestPages
 from services.notifier.console.link_pages import LinkPages
 from services.notifier.console.own_forms import OwnForms
 from services.notifier.console.pages import STATIC, Pages
@@ -28,6 +29,7 @@ from services.notifier.console.queries import ConsoleQueries
 from services.notifier.console.routes import Console
 from services.notifier.core.words import Wording
 from services.notifier.deliver import Deliver, PersonalPart, ShowPending
+from services.notifier.digesting import Digesting
 from services.notifier.mail_links import MailLinks
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.pass_on import PassOn
@@ -37,6 +39,7 @@ from services.notifier.routes import api_routes
 from services.notifier.settings import NotifierSettings
 from services.notifier.siren import Siren
 from services.notifier.store.alerts import AlertStore
+from services.notifier.store.claims import Claims
 from services.notifier.store.climbing import Climbing
 from services.notifier.store.reconciling import Reconciling
 from services.notifier.store.stores import Stores
@@ -101,6 +104,7 @@ async def notifier(
         )
         stores = Stores.on(engine)
         siren = Siren(settings.siren_file, clock, notifier_metrics)
+        claims = Claims(engine, Digesting(policies, settings.public_url, wording))
         lanes: list[Deliver] = []
 
         def wake_all() -> None:
@@ -112,6 +116,8 @@ async def notifier(
             lanes.append(
                 Deliver(
                     channel,
+                    claims,
+                    stores.leases,
                     stores.deliveries,
                     clock,
                     notifier_metrics,
@@ -154,7 +160,7 @@ async def notifier(
         web = Web(settings, clock, policies, keys, passwords, notifier_metrics, HttpMetrics(metrics), registry, wording)
         app = web.app(stores, ConsoleQueries(engine), checks)
         tasks: dict[str, Work] = {f"deliver_{lane.name}": lane.run for lane in lanes}
-        pending = ShowPending(stores.deliveries, notifier_metrics)
+        pending = ShowPending(stores.deliveries, clock, notifier_metrics)
         progress = ProgressWatch(loop, consumer)
         reconcile = Reconcile(
             Reconciling(engine), clock, ReconcileMetrics(metrics), every_seconds=settings.reconcile_seconds
@@ -189,7 +195,8 @@ class Web:
         alert_pages = AlertPages(pages, logins, queries, stores.reader, act, forms)
         links = MailLinks(self.settings, self.wording)
         link_pages = LinkPages(pages, links, stores.directory, queries, stores.reader, act, self.clock)
-        console = Console(pages, logins, queries, forms, [alert_pages.routes(), link_pages.routes()], self.metrics)
+        more = [alert_pages.routes(), DigestPages(pages, logins, queries).routes(), link_pages.routes()]
+        console = Console(pages, logins, queries, forms, more, self.metrics)
         return create_app(
             self.registry,
             checks,

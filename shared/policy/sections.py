@@ -140,6 +140,20 @@ class Timetable(Section):
     visit_within_minutes: Minutes | None = None
 
 
+class MessagesPerPerson(Section):
+    """At most so many messages to one person in any stretch of time of this length, over all channels together."""
+
+    most: Annotated[int, Field(ge=1, le=10_000)] = 6
+    within_minutes: Annotated[int, Field(ge=1, le=1_440)] = 10
+
+
+class Burst(Section):
+    """So many alerts of one village, grade and first cause within this time belong together in what people get."""
+
+    least: Annotated[int, Field(ge=2, le=10_000)] = 5
+    within_minutes: Annotated[int, Field(ge=1, le=1_440)] = 60
+
+
 class Delivery(Section):
     """When people are left in peace, and how many messages they get."""
 
@@ -147,6 +161,8 @@ class Delivery(Section):
     quiet_to: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
     quiet_exempt: list[GradeCode]
     messages_a_day_per_person_and_household: Annotated[int, Field(ge=1, le=100)]
+    messages_per_person: MessagesPerPerson = MessagesPerPerson()
+    burst: Burst = Burst()
 
 
 class PlanStep(Section):

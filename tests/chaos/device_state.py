@@ -6,10 +6,11 @@ import struct
 from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from tests.chaos.certificates import Certificate
 from tests.chaos.journal import Journal
+from tests.told import Message, Named
 
 Channel = Literal["smtp", "webhook"]
 Outcome = Literal["taken", "refused", "dropped"]
@@ -46,12 +47,19 @@ class Modes:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a message said of itself; None where that did not come through."""
+    """What a message said of itself; None where that did not come through. alerts: what a digest names."""
 
     staff: str | None = None
     alert_id: str | None = None
     message_id: str | None = None
     household: str | None = None
+    alerts: tuple[Named, ...] = ()
+
+    @classmethod
+    def by(cls, staff: str | None, message_id: str | None, said: Message) -> Self:
+        """What somebody was told by a message. alerts: only of a digest, which names several."""
+        alerts = said.alerts if said.digest_id else ()
+        return cls(staff, said.alert_id, message_id, said.household, alerts)
 
 
 class Receipts:
@@ -69,6 +77,7 @@ class Receipts:
             alert_id=told.alert_id,
             message_id=told.message_id,
             household=told.household,
+            alerts=[[one.alert_id, one.household] for one in told.alerts],
             outcome=outcome,
             mode=mode,
             detail=detail,

@@ -2,10 +2,12 @@
 
 They run in a thread with an event loop of their own, so that no fault of theirs disturbs the load.
 Journal lines ("devices.jsonl"):
-    {"at", "channel": "smtp|webhook", "staff", "alert_id", "message_id", "household", "outcome", "mode", "detail"}
+    {"at", "channel": "smtp|webhook", "staff", "alert_id", "message_id", "household", "alerts", "outcome", "mode",
+     "detail"}
 outcome: taken (the person has the message, whatever the sender was told), refused (the sender was told no), dropped
 (neither). The line is on disk before the sender is answered. staff, alert_id, message_id and household are null where
 nothing of the message came through. message_id: as in the header webhook-id; a mail's Message-ID before its "@".
+A digest has neither alert_id nor household; alerts: [alert_id, household] of each that it names, else empty.
 Webhooks with a wrong or old signature are refused in every mode.
 
 Modes of the webhook receivers: ok, refuse (reset before anything is read), drop (read, then reset), silent (never

@@ -12,12 +12,11 @@ from aiosmtpd.smtp import SMTP, Envelope, Session, TLSSetupException
 
 from tests.chaos.certificates import Certificate
 from tests.chaos.device_state import Modes, Receipts, Tasks, Told, reset
+from tests.told import read_mail
 
 HOST_NAME = "mail.chaos.example"
 IDLE_SECONDS = 60
 TAKEN = "250 2.0.0 taken"
-_ALERT = re.compile(r"/alerts/([0-9A-Za-z]+)")
-_HOUSEHOLD = re.compile(r"^Household: (\S+)\s*$", re.MULTILINE)
 _MESSAGE_ID = re.compile(r"<([^@>]+)@")
 
 
@@ -128,18 +127,9 @@ class _Rude(asyncio.Protocol):
 def _told(envelope: Envelope) -> Told:
     mail = message_from_bytes(bytes(envelope.original_content or b""), policy=readable)
     assert isinstance(mail, EmailMessage)
-    text = str(mail.get_content())
-    return Told(
-        staff=_staff(envelope.rcpt_tos[0]),
-        alert_id=_first(_ALERT, text),
-        message_id=_first(_MESSAGE_ID, str(mail["message-id"])),
-        household=_first(_HOUSEHOLD, text),
-    )
-
-
-def _first(pattern: re.Pattern[str], text: str) -> str | None:
-    found = pattern.search(text)
-    return found.group(1) if found else None
+    found = _MESSAGE_ID.search(str(mail["message-id"]))
+    said = read_mail(str(mail.get_content()))
+    return Told.by(_staff(envelope.rcpt_tos[0]), found[1] if found else None, said)
 
 
 def _staff(address: str) -> str:

@@ -138,7 +138,7 @@ def _points_of_notifier(trips: Trips, patches: Patches) -> None:
     from services.notifier.deliver import Deliver
     from services.notifier.raise_alert import RaiseAlert
     from services.notifier.store.alerts import AlertStore
-    from services.notifier.store.deliveries import Deliveries
+    from services.notifier.store.claims import Claims
 
     def sent(attempt: Any) -> None:
         if attempt.receipt is not None:
@@ -146,7 +146,7 @@ def _points_of_notifier(trips: Trips, patches: Patches) -> None:
 
     patches.wrap(RaiseAlert, "handle", _counting)
     patches.wrap(AlertStore, "transaction", _around_commit(trips, "notifier.in_transaction", "notifier.after_commit"))
-    patches.wrap(Deliveries, "claim", _if_any(trips, "notifier.after_claim"))
+    patches.wrap(Claims, "claim", _if_any(trips, "notifier.after_claim"))
     patches.wrap(Deliver, "_attempt", _then(sent))
 
 

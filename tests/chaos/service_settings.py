@@ -25,12 +25,16 @@ SHORT_TIMES = {
 }
 
 
+POLICIES_VARIABLE = "SHOUWANG_NOTIFIER_POLICIES"
+
+
 def service_settings(
-    platform: Platform, kind: Kind, database: str, topic_prefix: str, ca_file: Path | None
+    platform: Platform, kind: Kind, database: str, topic_prefix: str, ca_file: Path | None, policies: Path
 ) -> dict[str, str]:
     """The environment of one kind of service.
 
-    ca_file: the authority behind the certificates of the people's devices, to be trusted.
+    ca_file: the authority behind the certificates of the people's devices, to be trusted. policies: the notifier's,
+    under which nobody waits for a turn: five people hear of everything here, and lateness is judged by the second.
     """
     no_proxy = f"{os.environ.get('NO_PROXY', '')},{LOOPBACK},localhost".lstrip(",")
     return {
@@ -42,6 +46,7 @@ def service_settings(
         "SHOUWANG_NOTIFIER_SMTP_PORT": str(platform.links.smtp.port),
         "SHOUWANG_NOTIFIER_MAIL_FROM": "shouwang@localhost",
         "SHOUWANG_NOTIFIER_WEBHOOK_ALLOW_PRIVATE": "1",
+        POLICIES_VARIABLE: str(policies),
         **({"SSL_CERT_FILE": str(ca_file)} if ca_file else {}),
         **SHORT_TIMES,
         "NO_PROXY": no_proxy,

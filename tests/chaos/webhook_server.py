@@ -1,7 +1,6 @@
 """The receivers of signed webhooks, one for each person at /hook/{staff_id}; modes see `devices`."""
 
 import asyncio
-import json
 import ssl
 import time
 from collections import defaultdict, deque
@@ -13,6 +12,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from tests.chaos.certificates import Certificate
 from tests.chaos.device_state import Modes, Receipts, Told, check_webhook_mode, reset
+from tests.told import read_webhook
 
 HOOKS = "/hook/"
 REDIRECT_TARGET = "/moved-here"
@@ -39,12 +39,7 @@ class Request:
     @property
     def told(self) -> Told:
         """What it says of itself."""
-        try:
-            body = json.loads(self.body)
-            alert_id, household = body["alert_id"], body["household_id"]
-        except (ValueError, LookupError, TypeError):
-            alert_id = household = None
-        return Told(self.staff, alert_id, self.headers.get("webhook-id"), household)
+        return Told.by(self.staff, self.headers.get("webhook-id"), read_webhook(self.body))
 
 
 class WebhookServer:

@@ -30,6 +30,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from deploy.local.places import REPOSITORY
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.run_lock import RunLock
+from deploy.local.unpaced import write_unpaced_policies
 from shared.bus.kafka import ensure_topics
 from shared.topics import ALL_TOPICS
 from tests.chaos.base import RunName
@@ -82,6 +83,7 @@ class World:
         self.topic_prefix = self.api_key = ""
         self._platform = platform
         self._cluster = cluster
+        self._policies = write_unpaced_policies(directory / "policies")
         self._database: Database | None = None
         self._load: Workload | None = None
 
@@ -135,7 +137,12 @@ class World:
         self.api_key = await self._database.new_key()
         for service in self.services.values():
             settings = service_settings(
-                self._platform, service.kind, self.postgres.database, self.topic_prefix, self.devices.ca_file
+                self._platform,
+                service.kind,
+                self.postgres.database,
+                self.topic_prefix,
+                self.devices.ca_file,
+                self._policies,
             )
             service.begin_anew(name, settings)
         await self.wait_ready()

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from deploy.local.unpaced import write_unpaced_policies
 from services.notifier.channels.ports import Address
 from services.notifier.core.message import Message
 from services.notifier.core.retries import Attempt
@@ -30,10 +31,12 @@ from shared.metrics import ServiceMetrics
 from shared.policy import Role, load_policies
 from shared.topics import GRADE_CHANGES, HOUSEHOLD_EVENTS
 from tests.chaos.checker import POSITION_LOG_DDL, Evidence
+from tests.chaos.device_state import Told
 from tests.chaos.field_app import FieldEvent, Kind
 from tests.chaos.maker import EventMaker, can_be_spoken_about
 from tests.chaos.people import CHAOS_DIVISIONS, CHAOS_STAFF
-from tests.fakes.notifier import Parts, deliver_all, make_person
+from tests.fakes.notifier import Parts, deliver_all, make_person, make_settings
+from tests.told import read_mail, read_webhook
 
 RUN = "T1s1"
 HOMES = 14
@@ -42,6 +45,7 @@ BEGAN = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
 CLOCK = SettableClock(BEGAN + timedelta(minutes=1))
 STEP_SECONDS = 0.01
 BATCH = 25
+TOGETHER = 8
 Line = dict[str, Any]
 
 
@@ -120,18 +124,30 @@ class Person:
 
     async def send(self, address: Address, message: Message, message_id: str) -> Attempt:
         """Take a message."""
-        body = json.loads(message.body)
-        line = {"at": self._run.ended + 0.5, "channel": str(self.name), "staff": address.staff_id}
-        told = {"alert_id": body["alert_id"], "household": body["household_id"], "message_id": message_id}
-        self._run.devices.append({**line, **told, "outcome": "taken", "mode": "ok", "detail": ""})
+        said = read_mail(message.text) if self.name is ChannelName.SMTP else read_webhook(message.body)
+        told = Told.by(address.staff_id, message_id, said)
+        self._run.devices.append(
+            {
+                "at": self._run.ended + 0.5,
+                "channel": str(self.name),
+                "staff": told.staff,
+                "alert_id": told.alert_id,
+                "message_id": message_id,
+                "household": told.household,
+                "alerts": [[one.alert_id, one.household] for one in told.alerts],
+                "outcome": "taken",
+                "mode": "ok",
+                "detail": "",
+            }
+        )
         return Attempt("sent", receipt="taken")
 
     async def close(self) -> None:
         """Nothing to let go of."""
 
 
-async def make_honest_run(engine: AsyncEngine) -> HonestRun:
-    """Live through a run on a migrated, empty database."""
+async def make_honest_run(engine: AsyncEngine, folder: Path) -> HonestRun:
+    """Live through a run on a migrated, empty database. folder: for the notifier's policies."""
     async with transaction(engine) as connection:
         for statement in POSITION_LOG_DDL:
             await connection.execute(text(statement))
@@ -143,7 +159,7 @@ async def make_honest_run(engine: AsyncEngine) -> HonestRun:
     )
     run.append("poison", b"\x00\xff")
     await _score(engine, run)
-    await _tell(engine, run)
+    await _tell(engine, run, write_unpaced_policies(folder))
     return run
 
 
@@ -187,9 +203,12 @@ async def _score(engine: AsyncEngine, run: HonestRun) -> None:
             await handler.handle(PartitionBatch(PARTITION, claim, records[start : start + BATCH]))
 
 
-async def _tell(engine: AsyncEngine, run: HonestRun) -> None:
-    """Let the notifier take the changes of grade from the outbox, and people take what it sends."""
-    parts = Parts(engine, CLOCK)
+async def _tell(engine: AsyncEngine, run: HonestRun, policies: Path) -> None:
+    """Let the notifier take the changes of grade from the outbox, and people take what it sends.
+
+    The first are told one by one, the others together.
+    """
+    parts = Parts(engine, CLOCK, make_settings(policies=policies))
     await parts.directory.save_divisions({one.code: one.name for one in CHAOS_DIVISIONS})
     hook = "http://127.0.0.1:1/hook"
     elsewhere = make_person("elsewhere", "cadre", "990101102201")
@@ -199,8 +218,10 @@ async def _tell(engine: AsyncEngine, run: HonestRun) -> None:
         rows = await connection.execute(text("DELETE FROM outbox RETURNING outbox_id, topic, key, value"))
         messages = sorted((row for row in rows if row.topic == GRADE_CHANGES.name), key=lambda row: row.outbox_id)
     topic = TopicPartition(GRADE_CHANGES.name, 0)
-    claim = await parts.handler.claim(topic)
     records = [Record(at, row.key.encode(), bytes(row.value), 0) for at, row in enumerate(messages)]
-    await parts.handler.handle(PartitionBatch(topic, claim, records))
-    for channel in ChannelName:
-        await deliver_all(parts.lane(Person(channel, run)))
+    lanes = [parts.lane(Person(channel, run)) for channel in ChannelName]
+    for some in (*([record] for record in records[:-TOGETHER]), records[-TOGETHER:]):
+        claim = await parts.handler.claim(topic)
+        await parts.handler.handle(PartitionBatch(topic, claim, some))
+        for lane in lanes:
+            await deliver_all(lane)

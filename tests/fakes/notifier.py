@@ -14,15 +14,18 @@ from services.notifier.channels.ports import Channel
 from services.notifier.climb import Climb
 from services.notifier.core.routing import at_level
 from services.notifier.deliver import Deliver
+from services.notifier.digesting import Digesting
 from services.notifier.mail_links import MailLinks
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.raise_alert import RaiseAlert
 from services.notifier.settings import NotifierSettings
 from services.notifier.siren import Siren
 from services.notifier.store.alerts import AlertStore
+from services.notifier.store.claims import Claims
 from services.notifier.store.climbing import Climbing
 from services.notifier.store.deliveries import Deliveries
 from services.notifier.store.directory import Directory
+from services.notifier.store.leases import Leases
 from services.notifier.store.reading import AlertReader, Filters
 from services.notifier.store.rows import Contact, StaffRow
 from services.notifier.wording import read_wording
@@ -144,6 +147,8 @@ class Parts:
         self.metrics = NotifierMetrics(ServiceMetrics("notifier", self.registry))
         self.siren = Siren(self.settings.siren_file, self.clock, self.metrics)
         self.policies = load_policies(self.settings.policies)
+        self.claims = Claims(self.engine, Digesting(self.policies, self.settings.public_url, WORDING))
+        self.leases = Leases(self.engine)
         self.deliveries = Deliveries(self.engine)
         self.directory = Directory(self.engine)
         self.reader = AlertReader(self.engine)
@@ -183,6 +188,11 @@ class Parts:
         if people:
             await self.directory.save_staff(people)
 
+    async def villages(self, count: int) -> list[str]:
+        """Enter so many villages into the register; their codes. Each household in its own is another person's."""
+        await self.directory.save_divisions(DIVISIONS | {code: f"第{code[-3:]}村" for code in village_codes(count)})
+        return village_codes(count)
+
     async def take(self, *changes: GradeChanged, handler: RaiseAlert | None = None) -> None:
         """Hand a batch of changes to a handler that has just claimed the partition."""
         handler = handler or self.handler
@@ -203,6 +213,8 @@ class Parts:
     def lane(self, channel: Channel, worker: str = "worker-1") -> Deliver:
         return Deliver(
             channel,
+            self.claims,
+            self.leases,
             self.deliveries,
             self.clock,
             self.metrics,
@@ -215,6 +227,11 @@ class Parts:
 
     def metric(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(f"shouwang_notifier_{name}", labels) or 0.0
+
+
+def village_codes(count: int) -> list[str]:
+    """Codes of villages of one township."""
+    return [f"{TOWNSHIP[:9]}{number:03d}" for number in range(1, count + 1)]
 
 
 async def deliver_all(lane: Deliver) -> int:

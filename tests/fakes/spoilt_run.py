@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from tests.chaos.checker import Verdict, check
 from tests.chaos.checker.evidence import TABLES_FILE
-from tests.chaos.checker.tables import AlertRow, DeliveryRow, LedgerRow, StateRow, Tables, TransitionRow
+from tests.chaos.checker.tables import AlertRow, DeliveryRow, DigestRow, LedgerRow, StateRow, Tables, TransitionRow
 from tests.fakes.honest_run import HonestRun, Line
 
 Proofs = Mapping[str, list[str]]
@@ -58,6 +58,13 @@ class Case:
         """One delivery of that alert."""
         alert_id = self.alert().alert_id
         return next(row for row in self.tables.deliveries if (row.alert_id, row.channel) == (alert_id, channel))
+
+    def digest(self, channel: str) -> DigestRow:
+        """The digest that names most."""
+        return max(
+            (row for row in self.tables.digests if row.channel == channel),
+            key=lambda row: len(self.told(row.message_id)["alerts"]),
+        )
 
     def told(self, message_id: str) -> Line:
         """The devices' line of a message."""

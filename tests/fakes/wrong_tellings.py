@@ -1,7 +1,10 @@
 """What can be wrong with alerts, receipts, answers and the machine."""
 
+import json
+
 from tests.chaos.checker import Recovery, Sample
 from tests.chaos.maker import CANARY_WORD
+from tests.fakes.honest_run import RUN
 from tests.fakes.spoilt_run import RED, Case, Proofs, Spoil, swap
 
 # --- alerts and receipts
@@ -117,6 +120,50 @@ def a_message_tells_too_much(case: Case) -> Proofs:
     return {"unsolicited": [f"{alert_id}/1"]}
 
 
+# --- digests
+
+
+def a_digest_leaves_an_alert_out(case: Case) -> Proofs:
+    digest = case.digest("smtp")
+    alert_id, _ = case.told(digest.message_id)["alerts"].pop()
+    (row,) = (row for row in case.tables.deliveries if (row.digest_id, row.alert_id) == (digest.digest_id, alert_id))
+    return {"silent": [row.message_id]}
+
+
+def a_digest_names_somebody_elses_alert(case: Case) -> Proofs:
+    digest = case.digest("webhook")
+    theirs = {row.alert_id for row in case.tables.deliveries if row.staff_id == digest.staff_id}
+    other = next(row for row in case.tables.alerts if row.alert_id not in theirs)
+    case.told(digest.message_id)["alerts"].append([other.alert_id, other.household_id])
+    return {"unsolicited": [digest.message_id]}
+
+
+def a_digest_calls_a_household_by_anothers_number(case: Case) -> Proofs:
+    digest = case.digest("smtp")
+    case.told(digest.message_id)["alerts"][0][1] = f"{RUN}-h9999"
+    return {"unsolicited": [digest.message_id]}
+
+
+def a_digest_reaches_another_person(case: Case) -> Proofs:
+    digest = case.digest("smtp")
+    case.told(digest.message_id)["staff"] = "elsewhere"
+    return {"unsolicited": [digest.message_id]}
+
+
+def a_digest_tells_too_much(case: Case) -> Proofs:
+    digest = case.digest("webhook")
+    body = json.loads(digest.body)
+    body["alerts"][0]["cause"] = "illness"
+    swap(case.tables.digests, digest, body=json.dumps(body))
+    return {"unsolicited": [digest.message_id]}
+
+
+def a_person_reads_a_canary_in_a_digest(case: Case) -> Proofs:
+    digest = case.digest("smtp")
+    swap(case.tables.digests, digest, text=f"{digest.text} {CANARY_WORD}")
+    return {"unsolicited": [digest.message_id]}
+
+
 # --- answers, owners, the machine
 
 
@@ -202,6 +249,12 @@ WRONG_TELLINGS: tuple[Spoil, ...] = (
     an_alert_is_heard_late,
     an_alert_is_heard_late_in_a_fault,
     a_message_tells_too_much,
+    a_digest_leaves_an_alert_out,
+    a_digest_names_somebody_elses_alert,
+    a_digest_calls_a_household_by_anothers_number,
+    a_digest_reaches_another_person,
+    a_digest_tells_too_much,
+    a_person_reads_a_canary_in_a_digest,
     an_answer_is_500,
     a_503_has_no_fault_about_it,
     an_answer_is_no_problem_document,

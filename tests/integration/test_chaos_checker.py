@@ -35,12 +35,14 @@ class House:
 
 
 @pytest.fixture(scope="module")
-async def house(postgres: SessionPostgres, template_database: str) -> AsyncIterator[House]:
+async def house(
+    postgres: SessionPostgres, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[House]:
     name = "honest_run"
     dsn = asyncpg_url(postgres.create_database(name, template=template_database))
     settings = ServiceSettings(database_url=SecretStr(dsn), kafka_bootstrap_servers="not needed")
     async with open_engine(settings, "tests") as engine:
-        run = await make_honest_run(engine)
+        run = await make_honest_run(engine, tmp_path_factory.mktemp("policies"))
     yield House(run, await read_tables(dsn, (RUN,), run.began), dsn)
     postgres.drop_database(name)
 

@@ -8,21 +8,22 @@ from pathlib import Path
 import httpx2
 import pytest
 from prometheus_client import CollectorRegistry
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from services.notifier.console.auth import GUESSES_PER_ACCOUNT, Passwords
-from services.notifier.console.queries import ConsoleQueries
+from services.notifier.console.queries import PAGE, ConsoleQueries
 from services.notifier.console.routes import local_path
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.routes import BODY_LIMIT_BYTES
 from services.notifier.store.stores import Stores
 from services.notifier.wiring import Web
 from shared.access import Scopes
+from shared.alerts import ChannelName
 from shared.clock import SettableClock
 from shared.db.access_keys import AccessKeys
 from shared.db.session import transaction
 from shared.db.tables.common import audit_entry
-from shared.db.tables.notifier import session
+from shared.db.tables.notifier import delivery, digest, session
 from shared.http.bearer import KeyCache
 from shared.http.health import HttpMetrics
 from shared.metrics import ServiceMetrics
@@ -157,7 +158,7 @@ async def test_every_route_without_login_is_refused(house):
     async with house.client() as client:
         for path, methods in routes_of(house.app):
             for method in methods:
-                answer = await client.request(method, path.replace("{alert_id}", alert_id).replace("{slug}", "x"))
+                answer = await client.request(method, address_of(path, alert_id))
                 if path in open_to_all:
                     continue
                 seen += 1
@@ -167,7 +168,11 @@ async def test_every_route_without_login_is_refused(house):
                 else:
                     assert answer.status_code == 303, (method, path)
                     assert answer.headers["location"].startswith("/login"), (method, path)
-    assert seen == 16
+    assert seen == 17
+
+
+def address_of(path, alert_id):
+    return path.replace("{alert_id}", alert_id).replace("{slug}", "x").replace("{digest_id}", "d" + "0" * 24)
 
 
 def routes_of(app):
@@ -208,6 +213,72 @@ async def test_staff_see_the_alerts_of_their_own_division_only(house, staff_id, 
                 form = {"csrf": await csrf_of(client)}
                 assert (await client.post(f"/alerts/{alert_id}/acknowledge", data=form)).status_code == 404
     assert {found.status for found in await house.parts.alerts()} == {"open"}
+
+
+async def digest_of(house, *changes, channel="smtp"):
+    """The name of a digest that tells the county of some changes."""
+    await house.parts.take(*changes)
+    await house.parts.claims.claim(
+        ChannelName(channel), "test", now=house.clock.now(), lease=timedelta(minutes=1), most=9, busy=[]
+    )
+    async with transaction(house.engine) as connection:
+        found = await connection.execute(select(digest.c.digest_id).where(digest.c.staff_id == "county-1"))
+        return found.scalar_one()
+
+
+@pytest.mark.parametrize(
+    ("staff_id", "sees"),
+    [
+        ("cadre-1", {"H-2", "D-1"}),
+        ("cadre-2", {"D-2"}),
+        ("town-1", {"H-2", "D-1"}),
+        ("county-1", {"H-2", "D-1", "D-2"}),
+        ("duty", {"H-2", "D-1", "D-2"}),
+    ],
+)
+async def test_the_page_of_a_digest_lists_its_alerts_to_each_as_far_as_their_own_division_goes(house, staff_id, sees):
+    changes = (make_change("red", household_id="D-1"), make_change("red", household_id="D-2", division=OTHER_VILLAGE))
+    digest_id = await digest_of(house, *changes)
+    async with house.log_in(staff_id) as client:
+        page = await client.get(f"/digests/{digest_id}")
+        assert page.status_code == 200
+        ids = {one.household_id: one.id for one in await house.parts.alerts()}
+        assert {household for household, alert_id in ids.items() if f"/alerts/{alert_id}" in page.text} == sees
+        assert f"汇总通知：{len(sees)}户" in page.text
+        assert "<script" not in page.text
+        # A text message's template ends in one name, of an alert or of a digest.
+        answer = await client.get(f"/alerts/{digest_id}")
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/digests/{digest_id}")
+
+
+async def test_a_digest_outside_of_ones_division_looks_like_none_and_the_login_leads_back_to_it(house):
+    digest_id = await digest_of(house, make_change("red", household_id="D-1"))
+    async with house.log_in("cadre-2") as client:
+        foreign, absent = await client.get(f"/digests/{digest_id}"), await client.get("/digests/d" + "0" * 24)
+        odd = await client.get("/digests/..%2f..%2fetc")
+    assert (foreign.status_code, absent.status_code) == (404, 404)
+    assert foreign.text == absent.text
+    assert odd.status_code == 404
+    async with house.client() as client:
+        answer = await client.get(f"/digests/{digest_id}")
+        assert answer.headers["location"] == f"/login?next=%2Fdigests%2F{digest_id}"
+
+
+async def test_a_long_digest_has_pages_and_marks_what_was_new(house):
+    flood = [make_change("red", household_id=f"D-{number:03d}", causes=("disaster",)) for number in range(PAGE + 5)]
+    await digest_of(house, *flood[:PAGE])
+    house.clock.move(timedelta(minutes=11))
+    async with transaction(house.engine) as connection:
+        await connection.execute(update(delivery).values(status="sent"))
+        await connection.execute(update(digest).values(staff_id="duty"))
+    digest_id = await digest_of(house, *flood[PAGE:])
+    async with house.log_in("county-1") as client:
+        first = await client.get(f"/digests/{digest_id}")
+        following = re.search(rf'href="(/digests/{digest_id}\?after=[^"]+)"', first.text)[1]
+        second = await client.get(following.replace("&amp;", "&"))
+    cards = first.text.count('<li class="card'), second.text.count('<li class="card')
+    assert cards == (PAGE, 5)
+    assert (first.text + second.text).count("本次新增") == 5
 
 
 @pytest.mark.parametrize(

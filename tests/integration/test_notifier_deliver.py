@@ -112,8 +112,9 @@ async def test_a_mail_arrives_in_chinese_and_its_receipt_is_kept(parts, mail, re
 
 
 async def test_many_mails_share_a_few_connections(parts, mail, relay):
-    await parts.people(make_person("cadre-1"))
-    await parts.take(*(make_change("red", household_id=f"H-{number}") for number in range(40)))
+    villages = await parts.villages(40)
+    await parts.people(*(make_person(f"cadre-{code}", division=code) for code in villages))
+    await parts.take(*(make_change("red", household_id=f"H-{code}", division=code) for code in villages))
     assert await deliver_all(mail) == 40
     assert len(relay.mails) == 40
     assert relay.connections <= parts.settings.delivery_parallel
@@ -149,11 +150,15 @@ async def test_everybody_is_told_by_all_channels_they_have(parts, mail, web, rel
 
 
 async def test_the_worst_grade_leaves_first(parts, mail, relay):
-    await parts.people(make_person("cadre-1"))
     grades = ("yellow", "orange", "red", "yellow", "red")
-    await parts.take(*(make_change(grade, household_id=f"H-{n}") for n, grade in enumerate(grades)))
+    villages = await parts.villages(len(grades))
+    await parts.people(*(make_person(f"cadre-{code}", division=code) for code in villages))
+    cases = zip(grades, villages, strict=True)
+    await parts.take(*(make_change(grade, household_id=f"H-{code}", division=code) for grade, code in cases))
     single = Deliver(
         SmtpChannel(one := parts.settings.model_copy(update={"delivery_parallel": 1}), parts.clock),
+        parts.claims,
+        parts.leases,
         parts.deliveries,
         parts.clock,
         parts.metrics,
@@ -172,7 +177,7 @@ async def test_a_worker_that_dies_after_claiming_leaves_the_delivery_to_the_next
     await parts.people(by_webhook(hook))
     await parts.take(make_change("red"))
     now = clock.now()
-    (lost,) = await parts.deliveries.claim(
+    (lost,) = await parts.claims.claim(
         ChannelName.WEBHOOK, "dead", now=now, lease=timedelta(seconds=30), most=8, busy=[]
     )
     assert await deliver_all(web) == 0
@@ -208,7 +213,7 @@ async def test_a_message_that_is_long_under_way_stays_with_the_replica_that_send
     now, slow, stop = SettableClock(parts.clock.now()), Held(), asyncio.Event()
 
     def lane(worker: str) -> Deliver:
-        return Deliver(slow, parts.deliveries, now, parts.metrics, settings, worker)
+        return Deliver(slow, parts.claims, parts.leases, parts.deliveries, now, parts.metrics, settings, worker)
 
     running = asyncio.create_task(lane("replica-1").run(stop))
     await slow.begun.wait()
@@ -247,8 +252,9 @@ async def deliver_all_once(lane):
 
 
 async def test_replicas_never_send_one_delivery_twice(parts, hook):
-    await parts.people(by_webhook(hook))
-    await parts.take(*(make_change("red", household_id=f"H-{number}") for number in range(60)))
+    villages = await parts.villages(60)
+    await parts.people(*(by_webhook(hook, f"cadre-{code}", division=code) for code in villages))
+    await parts.take(*(make_change("red", household_id=f"H-{code}", division=code) for code in villages))
     channels = [WebhookChannel(parts.settings, parts.clock) for _ in range(3)]
     lanes = [parts.lane(channel, f"replica-{number}") for number, channel in enumerate(channels)]
     await asyncio.gather(*(deliver_all(lane) for lane in lanes))
@@ -260,7 +266,7 @@ async def test_replicas_never_send_one_delivery_twice(parts, hook):
 async def test_a_zombie_past_its_lease_cannot_undo_what_the_next_worker_did(parts, web, hook, clock):
     await parts.people(by_webhook(hook))
     await parts.take(make_change("red"))
-    (zombie,) = await parts.deliveries.claim(
+    (zombie,) = await parts.claims.claim(
         ChannelName.WEBHOOK, "zombie", now=clock.now(), lease=timedelta(seconds=30), most=8, busy=[]
     )
     clock.move(timedelta(seconds=31))
@@ -467,8 +473,12 @@ async def test_one_slow_receiver_does_not_hold_the_others(parts, hook):
     parts.settings = parts.settings.model_copy(update={"send_timeout_seconds": 5.0})
     async with webhook_receiver() as slow:
         slow.always = "silent"
-        await parts.people(by_webhook(slow), make_person("grid-1", "grid", email=None, webhook_url=hook.url))
-        await parts.take(*(make_change("red", household_id=f"H-{number}") for number in range(20)))
+        villages = await parts.villages(20)
+        cadres = [by_webhook(slow, f"cadre-{code}", division=code) for code in villages]
+        await parts.people(
+            *cadres, *(by_webhook(hook, f"grid-{code}", role="grid", division=code) for code in villages)
+        )
+        await parts.take(*(make_change("red", household_id=f"H-{code}", division=code) for code in villages))
         channel = WebhookChannel(parts.settings, parts.clock)
         lane, stop = parts.lane(channel), asyncio.Event()
         running = asyncio.create_task(lane.run(stop))
@@ -597,7 +607,7 @@ async def test_no_lease_is_left_behind_by_a_concluded_delivery(parts, mail):
     async with transaction(parts.engine) as connection:
         row = (await connection.execute(select(delivery))).one()
     assert (row.leased_by, row.leased_until) == (None, None)
-    assert await parts.deliveries.pending() == 0
+    assert (await parts.deliveries.pending(parts.clock.now())).all_of_them == 0
 
 
 async def test_a_receiver_that_is_back_gets_what_waits_for_it_within_seconds(parts, web, hook, clock):

@@ -11,7 +11,6 @@ from services.notifier.auth import Caller
 from services.notifier.channels.robots import DingtalkRobot, WecomRobot
 from services.notifier.pass_on import PassOn
 from services.notifier.store.acting import Acts
-from services.notifier.store.deliveries import Deliveries
 from services.notifier.store.fallbacks import Fallbacks
 from services.notifier.store.rows import Contact
 from shared.alerts import Acknowledgement, ChannelName
@@ -140,10 +139,11 @@ async def test_what_is_not_urgent_or_taken_on_is_not_handed_on(parts, lanes, loo
 
 
 async def test_three_replicas_together_stay_within_the_robots_limit_worst_first(parts, vendor, clock):
-    """60 households in one group, 20 of them red: 18 a minute leave, and DingTalk never has to refuse."""
-    await parts.people(by_robots(DING))
-    grades = ["yellow", "orange", "red"] * 20
-    await parts.take(*(make_change(grade, household_id=f"H-{n}") for n, grade in enumerate(grades)))
+    """60 people in one group, 20 of them told of a red alert: 18 a minute leave, and DingTalk never has to refuse."""
+    villages = await parts.villages(60)
+    await parts.people(*(make_person(f"c-{code}", division=code, email=None, contacts=(DING,)) for code in villages))
+    cases = zip(["yellow", "orange", "red"] * 20, villages, strict=True)
+    await parts.take(*(make_change(grade, household_id=f"H-{code}", division=code) for grade, code in cases))
     channels = [DingtalkRobot(parts.settings, clock) for _ in range(3)]
     lanes = [parts.lane(channel, f"replica-{number}") for number, channel in enumerate(channels)]
     taken = []
@@ -163,8 +163,9 @@ async def test_three_replicas_together_stay_within_the_robots_limit_worst_first(
 
 async def test_a_robot_that_called_us_too_fast_is_left_alone_for_as_long_as_it_says(parts, lanes, vendor, clock):
     """Somebody else writes into the same group too, so that the vendor's count is not ours."""
-    await parts.people(by_robots(DING))
-    await parts.take(*(make_change("red", household_id=f"H-{number}") for number in range(4)))
+    villages = await parts.villages(4)
+    await parts.people(*(make_person(f"c-{code}", division=code, email=None, contacts=(DING,)) for code in villages))
+    await parts.take(*(make_change("red", household_id=f"H-{code}", division=code) for code in villages))
     vendor.per_minute = 1
     while await deliver_all(lanes[1]):
         pass
@@ -182,8 +183,7 @@ async def test_a_dead_worker_costs_the_limit_but_no_message(parts, lanes, vendor
     await parts.people(by_robots(ROBOT))
     await parts.take(make_change("red"))
     lease = timedelta(seconds=30)
-    deliveries = Deliveries(parts.engine)
-    (lost,) = await deliveries.claim(ChannelName.WECOM_ROBOT, "dead", now=clock.now(), lease=lease, most=8, busy=[])
+    (lost,) = await parts.claims.claim(ChannelName.WECOM_ROBOT, "dead", now=clock.now(), lease=lease, most=8, busy=[])
     assert lost.address == TOKEN
     assert TOKEN not in repr(lost) + lost.target
     clock.move(timedelta(seconds=31))

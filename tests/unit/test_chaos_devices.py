@@ -15,9 +15,11 @@ from standardwebhooks.webhooks import Webhook
 from services.notifier.channels.ports import Address
 from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.channels.webhook import WebhookChannel
+from services.notifier.core.digest_message import Digest, compose_digest
+from services.notifier.core.digests import arrange, bursts_among
 from services.notifier.core.message import Facts, Message, compose
 from services.notifier.imports import read_divisions, read_staff
-from shared.alerts import SendReason
+from shared.alerts import ChannelName, SendReason
 from shared.clock import SystemClock
 from shared.grades import RiskGrade
 from shared.policy import Look
@@ -26,6 +28,8 @@ from tests.chaos.devices import Devices
 from tests.chaos.journal import Journal, read_journal
 from tests.chaos.people import CHAOS_STAFF, WEBHOOK_SECRET, write_people
 from tests.fakes.notifier import WORDING, make_settings
+from tests.told import read_mail, read_webhook
+from tests.unit.test_notifier_digest import named
 
 MAIL = "Message-ID: <msg_1@b.example>\r\n\r\nHousehold: H1\r\nsee http://console/alerts/a1\r\n"
 BODY = json.dumps({"alert_id": "a1", "household_id": "H1"})
@@ -271,6 +275,39 @@ async def test_what_the_notifier_sends_names_its_alert_in_the_journal(devices: D
             line = last_line(devices)
             assert (line["channel"], line["outcome"], told(line)) == (channel.name, "taken", ALL_OF_IT)
         await channel.close()
+
+
+async def test_a_digest_of_the_notifiers_names_all_its_alerts_in_the_journal(devices: Devices) -> None:
+    settings = make_settings(smtp_port=devices.smtp_port, smtp_starttls=False)
+    alerts = [named(1), named(2, is_new=False), named(3, RiskGrade.YELLOW, alias=None)]
+    digest = Digest("d0", arrange(alerts, bursts_among([one.onset for one in alerts], 2)), "http://console")
+    smtp, web = SmtpChannel(settings, SystemClock()), WebhookChannel(settings, SystemClock())
+    addresses = (
+        (smtp, Address("cadre-1", "cadre-1@staff.example")),
+        (web, Address("cadre-1", hook(devices), WEBHOOK_SECRET)),
+    )
+    for channel, address in addresses:
+        attempt = await channel.send(address, compose_digest(digest, channel.name, WORDING), "msg_1")
+        assert attempt.receipt is not None
+        line = last_line(devices)
+        assert (line["channel"], line["outcome"], told(line)) == (
+            channel.name,
+            "taken",
+            ("cadre-1", None, "msg_1", None),
+        )
+        assert line["alerts"] == [["a1", "H-1"], ["a2", "H-2"], ["a3", "H-3"]]
+        await channel.close()
+
+
+def test_a_mail_says_which_alerts_of_a_digest_are_new() -> None:
+    alerts = [named(1), named(2, is_new=False), named(3, RiskGrade.YELLOW)]
+    digest = Digest("d0", arrange(alerts, bursts_among([one.onset for one in alerts], 2)), "http://console")
+    for said in (
+        read_mail(compose_digest(digest, ChannelName.SMTP, WORDING).text),
+        read_webhook(compose_digest(digest, ChannelName.WEBHOOK, WORDING).body),
+    ):
+        assert said.digest_id == "d0"
+        assert [(one.household, one.is_new) for one in said.alerts] == [("H-1", True), ("H-2", False), ("H-3", True)]
 
 
 def test_a_mode_that_nobody_knows_is_refused(devices: Devices) -> None:

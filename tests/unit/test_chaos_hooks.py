@@ -27,7 +27,7 @@ from services.notifier.core.retries import Attempt
 from services.notifier.deliver import Deliver
 from services.notifier.raise_alert import RaiseAlert
 from services.notifier.store.alerts import AlertStore
-from services.notifier.store.deliveries import Deliveries
+from services.notifier.store.claims import Claims
 from services.scorer.score_event import ScoreEvents
 from services.scorer.store import ScorerStore
 from shared.bus.kafka.consumer import KafkaConsumer, _Listener
@@ -97,7 +97,7 @@ def steps(marks: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> Steps:
 
     step(AsyncConnection, "execute", None)
     step(KafkaConsumer, "fetch", {"partition": ["record"]})
-    step(Deliveries, "claim", ["due"])
+    step(Claims, "claim", ["due"])
     step(Deliver, "_attempt", Attempt("sent", receipt="250"))
     monkeypatch.setattr(AIOKafkaProducer, "send", send)
     monkeypatch.setattr(AcceptEvents, "batch", batch)
@@ -165,7 +165,7 @@ async def assign() -> None:
 
 
 async def deliver() -> None:
-    await Deliveries.claim(Nobody())  # type: ignore[arg-type,call-arg]
+    await Claims.claim(Nobody())  # type: ignore[arg-type,call-arg]
     await Deliver._attempt(Nobody(), None)  # type: ignore[arg-type]
 
 

@@ -53,7 +53,7 @@ def test_the_next_channel_is_the_next_in_the_persons_order_that_is_in_force(afte
 )
 def test_only_urgent_messages_are_impatient(grade, attempts, seconds, overdue):
     now = NOW + timedelta(seconds=seconds)
-    assert is_overdue(grade, attempts=attempts, created_at=NOW, now=now) is overdue
+    assert is_overdue(grade, attempts=attempts, due_since=NOW, now=now) is overdue
 
 
 def test_every_channel_with_a_vendor_behind_it_has_a_limit():

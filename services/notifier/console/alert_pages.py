@@ -15,6 +15,7 @@ from services.notifier.console.own_forms import OwnForms
 from services.notifier.console.pages import SEE_OTHER, Pages
 from services.notifier.console.queries import ConsoleQueries
 from services.notifier.core.acting import VISIT_NEEDED_FROM
+from services.notifier.core.digests import is_digest_id
 from services.notifier.core.message import is_alert_id
 from services.notifier.store.reading import AlertReader
 from shared.alerts import (
@@ -69,6 +70,9 @@ class AlertPages:
 
     async def show(self, request: Request, alert_id: str) -> Response:
         """One alert in full."""
+        if is_digest_id(alert_id):
+            # The template of a text message ends in one name, of an alert or of a digest.
+            return RedirectResponse(f"/digests/{alert_id}", SEE_OTHER)
         visitor = await self._logins.visitor(request)
         return _to_login(alert_id) if visitor is None else await self._page(visitor, alert_id)
 

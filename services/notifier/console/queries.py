@@ -1,10 +1,10 @@
 """What the console's pages show."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import ColumnElement, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.notifier.core.routing import ancestors, known_division
@@ -13,7 +13,7 @@ from services.notifier.store.reading import COLUMNS, within
 from services.notifier.store.rows import AlertRow
 from shared.alerts import UNDER_WAY
 from shared.db.session import transaction
-from shared.db.tables.notifier import alert, division, staff
+from shared.db.tables.notifier import alert, delivery, digest, division, staff
 from shared.grades import RiskGrade
 
 PAGE = 100
@@ -29,14 +29,18 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenAlerts:
-    """One page of alerts under way. counts: all within reach, by grade; names: of divisions and people."""
+class AlertList:
+    """One page of alerts, worst first, then oldest.
+
+    counts: all within reach, by grade. villages, people: names of divisions and people. new: ids to be marked as new.
+    """
 
     rows: list[AlertRow]
     more: bool
     counts: Mapping[RiskGrade, int]
     villages: Mapping[str, str]
     people: Mapping[str, str]
+    new: frozenset[str] = frozenset()
 
 
 class ConsoleQueries:
@@ -45,9 +49,27 @@ class ConsoleQueries:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def open_alerts(self, reach: str, after: Place | None) -> OpenAlerts:
-        """Return a page of the alerts under way, worst first, then oldest."""
-        here = [within(reach), alert.c.status.in_(UNDER_WAY)]
+    async def open_alerts(self, reach: str, after: Place | None) -> AlertList:
+        """Return a page of the alerts under way."""
+        return await self._list([within(reach), alert.c.status.in_(UNDER_WAY)], after)
+
+    async def digest_alerts(self, reach: str, digest_id: str, after: Place | None) -> tuple[AlertList, datetime] | None:
+        """Return a page of what a digest names, as it stands now, and when it was written; None if nothing of it lies
+        within reach."""
+        told = select(delivery.c.alert_id).where(delivery.c.digest_id == digest_id)
+        async with transaction(self._engine) as connection:
+            found = await connection.execute(
+                select(digest.c.created_at, digest.c.earlier).where(digest.c.digest_id == digest_id)
+            )
+            row = found.one_or_none()
+            new = frozenset((await connection.execute(told)).scalars()) if row is not None and row.earlier else None
+        if row is None:
+            return None
+        named = or_(alert.c.alert_id.in_(told), alert.c.alert_id.in_(row.earlier))
+        page = await self._list([within(reach), named], after)
+        return (replace(page, new=new or frozenset()), row.created_at) if page.counts else None
+
+    async def _list(self, here: Sequence[ColumnElement[bool]], after: Place | None) -> AlertList:
         statement = select(*COLUMNS).where(*here)
         if after is not None:
             # Grades count downwards here, so that one comparison of rows serves the whole order.
@@ -59,7 +81,7 @@ class ConsoleQueries:
             rows = [alert_row(row) for row in await connection.execute(statement)]
             counts = {RiskGrade(row.grade): int(row.alerts) for row in await connection.execute(counting)}
         shown = rows[:PAGE]
-        return OpenAlerts(
+        return AlertList(
             rows=shown,
             more=len(rows) > PAGE,
             counts=counts,

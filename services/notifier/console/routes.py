@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import quote
 
@@ -13,8 +12,8 @@ from services.notifier.auth import caller_of
 from services.notifier.console.auth import LoginOutcome, Logins, same
 from services.notifier.console.own_forms import OwnForms
 from services.notifier.console.pages import SEE_OTHER, Pages
-from services.notifier.console.queries import ConsoleQueries, OpenAlerts, Place
-from services.notifier.core.message import is_alert_id
+from services.notifier.console.places import read_place, write_place
+from services.notifier.console.queries import ConsoleQueries
 from services.notifier.metrics import NotifierMetrics
 
 LOGIN_TOKEN_COOKIE = "shouwang_login"  # noqa: S105 - the cookie's name
@@ -108,9 +107,9 @@ class Console:
         """The alerts under way, worst first, then oldest."""
         visitor = await self._logins.visitor(request)
         if visitor is None:
-            return _to_login(request)
-        found = await self._queries.open_alerts(caller_of(visitor.person).reach, _read_place(after))
-        following = _write_place(found) if found.more else None
+            return to_login(request)
+        found = await self._queries.open_alerts(caller_of(visitor.person).reach, read_place(after))
+        following = write_place(found) if found.more else None
         return self._pages.show("alerts.html", visitor, found=found, following=following, first=after is None)
 
     def _login_page(self, request: Request, onward: str, warning: str, status: int = 200) -> Response:
@@ -133,23 +132,7 @@ def local_path(text: str) -> str:
     return text if usable and text.startswith("/") and not text.startswith("//") else "/"
 
 
-def _to_login(request: Request) -> Response:
+def to_login(request: Request) -> Response:
+    """Send somebody to the login, and back afterwards."""
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return RedirectResponse(f"/login?next={quote(wanted, safe='')}", SEE_OTHER)
-
-
-def _write_place(found: OpenAlerts) -> str:
-    last = found.rows[-1]
-    return f"{int(last.grade)}~{last.opened_at.astimezone(UTC).isoformat()[:-6]}~{last.alert_id}"
-
-
-def _read_place(text: str | None) -> Place | None:
-    """Read the place that a link of ours carries; anything else begins at the front."""
-    parts = (text or "").split("~")
-    if len(parts) != 3 or parts[0] not in "01234" or not is_alert_id(parts[2]):
-        return None
-    try:
-        opened_at = datetime.fromisoformat(parts[1]).replace(tzinfo=UTC)
-    except ValueError:
-        return None
-    return Place(int(parts[0]), opened_at, parts[2]) if parts[0] else None

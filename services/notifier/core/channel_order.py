@@ -40,8 +40,11 @@ def next_channel(
     return next((channel for channel in behind if channel in ONE_IS_ENOUGH and channel in in_force), None)
 
 
-def is_overdue(grade: RiskGrade, *, attempts: int, created_at: datetime, now: datetime) -> bool:
-    """Tell whether a delivery still under way has had its chance, so that the next channel is used besides."""
+def is_overdue(grade: RiskGrade, *, attempts: int, due_since: datetime, now: datetime) -> bool:
+    """Tell whether a delivery still under way has had its chance, so that the next channel is used besides.
+
+    due_since: from when it could be sent. Waiting for the person's turn speaks against no channel.
+    """
     if grade < URGENT_FROM:
         return False
-    return attempts >= ATTEMPTS_BEFORE_NEXT or now - created_at >= PATIENCE
+    return attempts >= ATTEMPTS_BEFORE_NEXT or now - due_since >= PATIENCE

@@ -77,11 +77,21 @@ def plain(text: str, most: int) -> str:
 def compose(facts: Facts, wording: Wording) -> Message:
     """Write the message of one revision: Chinese first, then English; what is brief is in Chinese alone."""
     task_zh, task_en = facts.task or ("", "")
-    zh = _Telling(facts, wording.zh, facts.look.word_zh.partition("·")[0], task_zh)
-    en = _Telling(facts, wording.en, facts.look.word_en.partition(",")[0].capitalize(), task_en)
+    zh = _Telling(facts, wording.zh, colour_zh(facts.look), task_zh)
+    en = _Telling(facts, wording.en, colour_en(facts.look), task_en)
     closing = [facts.link, ""] if facts.reason is SendReason.TEST else []
     text = "\n".join([*zh.lines(), "", *en.lines(), "", *closing])
     return Message(zh.subject(), text, _body(facts).model_dump_json(), "\n".join(zh.brief()))
+
+
+def colour_zh(look: Look) -> str:
+    """Return a grade's colour alone, in Chinese."""
+    return look.word_zh.partition("·")[0]
+
+
+def colour_en(look: Look) -> str:
+    """Return a grade's colour alone, in English: Red."""
+    return look.word_en.partition(",")[0].capitalize()
 
 
 def local_time(instant: datetime) -> str:

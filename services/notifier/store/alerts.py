@@ -82,7 +82,7 @@ class AlertTransaction(AlertWriting):
             return {}
         may_have_it = and_(
             delivery.c.status == DeliveryStatus.PENDING,
-            or_(delivery.c.attempts > 0, delivery.c.leased_by.is_not(None)),
+            or_(delivery.c.attempts > 0, delivery.c.leased_by.is_not(None), delivery.c.digest_id.is_not(None)),
         )
         found = await self._connection.execute(
             select(delivery.c.alert_id, delivery.c.staff_id, delivery.c.channel)

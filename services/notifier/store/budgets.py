@@ -1,18 +1,16 @@
 """What receivers with a limit may still be sent, counted for all replicas together inside the claim's transaction."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row, func, select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier.core.budgets import Limit, grant
+from services.notifier.store.candidates import Candidate
 from shared.alerts import ChannelName
 from shared.db.tables.notifier import send_budget
-
-Room = Callable[[str], int]
 
 
 async def one_at_a_time(connection: AsyncConnection, channel: ChannelName) -> None:
@@ -24,21 +22,20 @@ async def one_at_a_time(connection: AsyncConnection, channel: ChannelName) -> No
 
 
 async def within_budget(
-    connection: AsyncConnection, due: Iterable[Row[Any]], limits: Sequence[Limit], room: Room, now: datetime
-) -> list[Row[Any]]:
-    """Return those of the rows that may be sent now, and count them as sent.
+    connection: AsyncConnection, chosen: Iterable[Candidate], limits: Sequence[Limit], now: datetime
+) -> list[Candidate]:
+    """Return those that may be sent now, and count them as sent.
 
-    due: with the columns grade, created_at, delivery_id and target. room: how many more the process itself takes for a
-    target.
+    chosen: worst first.
     """
-    by_target: dict[str, list[Row[Any]]] = {}
-    for row in sorted(due, key=lambda one: (-one.grade, one.created_at, one.delivery_id)):
-        by_target.setdefault(row.target, []).append(row)
-    granted: list[Row[Any]] = []
+    by_target: dict[str, list[Candidate]] = {}
+    for one in chosen:
+        by_target.setdefault(one.target, []).append(one)
+    granted: list[Candidate] = []
     # In one order, so that two replicas never wait for each other.
     for target in sorted(by_target):
-        rows = by_target[target]
-        granted += rows[: await _take(connection, target, limits, min(len(rows), room(target)), now)]
+        wanted = by_target[target]
+        granted += wanted[: await _take(connection, target, limits, len(wanted), now)]
     return granted
 
 

@@ -19,6 +19,8 @@ from shared.db.access_keys import audit
 from shared.db.session import transaction
 from shared.db.tables.notifier import contact, division, session, staff
 
+MAIL_RELAY = "smtp"
+"""Target of all mail."""
 _STAFF_FIELDS = [one.name for one in fields(StaffRow) if one.name != "contacts"]
 _STAFF = [staff.c[name] for name in _STAFF_FIELDS]
 
@@ -66,7 +68,7 @@ def target_of(contact: Contact) -> str:
     """
     match contact.channel:
         case ChannelName.SMTP:
-            return "smtp"
+            return MAIL_RELAY
         case ChannelName.WEBHOOK:
             return f"webhook:{urlsplit(contact.address).netloc}"
         case channel:

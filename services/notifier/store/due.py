@@ -1,81 +1,67 @@
 """What a worker leases, with all that sending it takes, and what it may lead to."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import RowMapping
 
 from services.notifier.core.message import Message
 from shared.alerts import AlertStatus, ChannelName, SendReason
 from shared.grades import RiskGrade
 
-# Worst first, then oldest. SKIP LOCKED: replicas take different rows without waiting for one another.
-# {limited}: a further condition, for channels whose receivers have a limit.
-_CLAIM = """
-    WITH due AS MATERIALIZED (
-        SELECT delivery_id, alert_id, revision, staff_id, channel FROM delivery
-        WHERE channel = :channel AND status = 'pending' AND next_attempt_at <= :now
-          AND (leased_until IS NULL OR leased_until <= :now)
-          AND target <> ALL (CAST(:busy AS text[])) {limited}
-        ORDER BY grade DESC, next_attempt_at, delivery_id
-        LIMIT :most
-        FOR UPDATE SKIP LOCKED
-    )
-    UPDATE delivery AS d SET leased_until = :leased_until, leased_by = :worker
-    FROM due
-    JOIN alert AS a ON a.alert_id = due.alert_id
-    JOIN alert_message AS m ON m.alert_id = due.alert_id AND m.revision = due.revision
-    JOIN staff AS s ON s.staff_id = due.staff_id
-    LEFT JOIN contact AS c
-      ON c.staff_id = due.staff_id AND c.channel = due.channel AND s.active AND c.disabled_at IS NULL
-    WHERE d.delivery_id = due.delivery_id
-    RETURNING d.delivery_id, d.alert_id, d.revision, d.staff_id, d.channel, d.reason, d.grade, d.target, d.message_id,
-              d.attempts, d.created_at, d.leased_by, m.subject, m.text, m.body, m.brief, m.decided_at,
-              a.status AS alert_status, a.acknowledged_revision, a.division, c.address, c.secret
-"""
-CLAIM_UNLIMITED = text(_CLAIM.format(limited=""))
-CLAIM_LIMITED = text(
-    _CLAIM.format(
-        limited="""
-          AND NOT EXISTS (SELECT FROM send_budget AS b WHERE b.target = delivery.target AND b.free_at > :now)"""
-    )
-)
-
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """A delivery that this worker has leased, with all that sending it takes."""
+class DueLine:
+    """One delivery of what is sent. is_pending: not superseded, nor given up, since it went into its digest."""
 
     delivery_id: int
     alert_id: str
     revision: int
-    staff_id: str
-    channel: ChannelName
     reason: SendReason
     grade: RiskGrade
-    target: str
-    message_id: str
-    attempts: int
+    division: str
     created_at: datetime
-    leased_by: str
-    message: Message
     decided_at: datetime
     alert_status: AlertStatus
     acknowledged_revision: int | None
-    division: str
+    is_pending: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A message that this worker has leased, with all that sending it takes.
+
+    lines: the delivery that it tells, or all of a digest's, worst first. digest_id: None for a single one.
+    """
+
+    staff_id: str
+    channel: ChannelName
+    target: str
+    message_id: str
+    attempts: int
+    leased_by: str
+    message: Message
     address: str | None
     secret: str | None
+    lines: tuple[DueLine, ...]
+    digest_id: str | None = None
 
     def __repr__(self) -> str:
-        return f"Due(delivery_id={self.delivery_id})"
+        return f"Due(message_id={self.message_id!r})"
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """What logs say of it."""
+        what = {"alert_id": self.lines[0].alert_id} if self.digest_id is None else {"digest_id": self.digest_id}
+        return {**what, "staff_id": self.staff_id, "channel": self.channel}
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
     """A message that its channel has taken."""
 
-    delivery_id: int
+    due: Due
     at: datetime
     receipt: str
     detail: str
@@ -85,23 +71,53 @@ class Taken:
 class Aftermath:
     """What a failure for good led to.
 
-    passed_on: 1 if the person's next channel is used instead. rerouted: duty officers who are told instead.
-    unreachable: nobody is left.
+    passed_on: how many deliveries the person's next channel makes instead. rerouted: duty officers who are told
+    instead. unreachable: what nobody is left to tell of. left: how many deliveries of a digest have still to be failed.
     """
 
     passed_on: int = 0
     rerouted: int = 0
-    unreachable: bool = False
+    unreachable: tuple[DueLine, ...] = ()
+    left: int = 0
+
+    def __add__(self, other: "Aftermath") -> "Aftermath":
+        return Aftermath(
+            self.passed_on + other.passed_on,
+            self.rerouted + other.rerouted,
+            self.unreachable + other.unreachable,
+            self.left + other.left,
+        )
 
 
-def due_of(row: Row[Any]) -> Due:
-    """Build a delivery from a row that a claim returned."""
-    values = dict(row._mapping)
-    message = Message(values.pop("subject"), values.pop("text"), values.pop("body"), values.pop("brief"))
-    values |= {
-        "channel": ChannelName(row.channel),
-        "reason": SendReason(row.reason),
-        "grade": RiskGrade(row.grade),
-        "alert_status": AlertStatus(row.alert_status),
-    }
-    return Due(message=message, **values)
+def line_of(row: RowMapping) -> DueLine:
+    """Build a delivery from a row that holds its columns and those of its alert (`alert_status`)."""
+    return DueLine(
+        delivery_id=row["delivery_id"],
+        alert_id=row["alert_id"],
+        revision=row["revision"],
+        reason=SendReason(row["reason"]),
+        grade=RiskGrade(row["grade"]),
+        division=row["division"],
+        created_at=row["created_at"],
+        decided_at=row["decided_at"],
+        alert_status=AlertStatus(row["alert_status"]),
+        acknowledged_revision=row["acknowledged_revision"],
+        is_pending=row["status"] == "pending",
+    )
+
+
+def due_of(row: RowMapping, lines: tuple[DueLine, ...], digest_id: str | None = None) -> Due:
+    """Build what is sent from a row that holds message, address and lease."""
+    return Due(
+        staff_id=row["staff_id"],
+        channel=ChannelName(row["channel"]),
+        target=row["target"],
+        message_id=row["message_id"],
+        attempts=row["attempts"],
+        leased_by=row["leased_by"],
+        message=Message(row["subject"], row["text"], row["body"], row["brief"]),
+        address=row["address"],
+        secret=row["secret"],
+        lines=lines,
+        digest_id=digest_id,
+    )

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import RowMapping, and_, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, case, func, literal_column, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -21,15 +21,29 @@ from services.notifier.core.retries import still_wanted
 from services.notifier.core.routing import RoutedAs
 from services.notifier.store.directory import read_contacts, target_of
 from services.notifier.store.rows import Contact, DeliveryRow
-from shared.alerts import AlertStatus, ChannelName, DeliveryStatus, SendReason
+from shared.alerts import AlertStatus, ChannelName, SendReason
 from shared.db.session import transaction
-from shared.db.tables.notifier import alert, delivery
+from shared.db.tables.notifier import alert, delivery, digest
 from shared.grades import RiskGrade
 
 MOST_AT_ONCE = 200
+# A constant and no parameter: by it the planner knows the partial indexes.
+_PENDING: ColumnElement[str] = literal_column("'pending'")
 _COLUMNS = [
     delivery.c[name] for name in ("delivery_id", "alert_id", "revision", "staff_id", "channel", "reason", "grade")
 ]
+# What nobody has begun yet could be sent from its turn on.
+_DUE_SINCE = case(
+    (delivery.c.attempts == 0, func.greatest(delivery.c.created_at, delivery.c.next_attempt_at)),
+    else_=delivery.c.created_at,
+).label("due_since")
+# Looked for apart, so that an index leads to each.
+_ALONE = delivery.c.digest_id.is_(None)
+_IN_DIGESTS = delivery.c.digest_id.in_(
+    select(digest.c.digest_id).where(
+        digest.c.status == _PENDING, digest.c.channel.in_(ONE_IS_ENOUGH), digest.c.grade >= URGENT_FROM
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,33 +106,41 @@ class Fallbacks:
 
         Replicas take different rows. Raises TemporaryFailure.
         """
-        statement = (
-            select(*_COLUMNS, delivery.c.attempts, delivery.c.created_at, alert.c.status, alert.c.acknowledged_revision)
-            .join(alert, alert.c.alert_id == delivery.c.alert_id)
-            .where(
-                and_(
-                    delivery.c.status == DeliveryStatus.PENDING,
-                    delivery.c.channel.in_(ONE_IS_ENOUGH),
-                    delivery.c.grade >= URGENT_FROM,
-                    delivery.c.passed_on_at.is_(None),
-                    or_(delivery.c.attempts >= ATTEMPTS_BEFORE_NEXT, delivery.c.created_at <= now - PATIENCE),
-                )
-            )
-            .order_by(delivery.c.grade.desc(), delivery.c.delivery_id)
-            .limit(MOST_AT_ONCE)
-            .with_for_update(of=delivery, skip_locked=True)
-        )
         async with transaction(self._engine) as connection:
-            rows = [row._mapping for row in await connection.execute(statement)]
+            rows = await _waiting(connection, _ALONE, now, MOST_AT_ONCE)
+            if len(rows) < MOST_AT_ONCE:
+                rows += await _waiting(connection, _IN_DIGESTS, now, MOST_AT_ONCE - len(rows))
             # Those that nobody needs any more are marked too: they must not be looked at for ever.
             await _mark(connection, [row["delivery_id"] for row in rows], now)
             overdue = [_unserved(row) for row in rows if _is_overdue(row, now)]
             return await pass_on(connection, overdue, now) if overdue else 0
 
 
+async def _waiting(
+    connection: AsyncConnection, which: ColumnElement[bool], now: datetime, most: int
+) -> list[RowMapping]:
+    """Lock and return urgent deliveries that have had their chance, worst first."""
+    statement = (
+        select(*_COLUMNS, delivery.c.attempts, _DUE_SINCE, alert.c.status, alert.c.acknowledged_revision)
+        .join(alert, alert.c.alert_id == delivery.c.alert_id)
+        .where(
+            which,
+            delivery.c.status == _PENDING,
+            delivery.c.channel.in_(ONE_IS_ENOUGH),
+            delivery.c.grade >= URGENT_FROM,
+            delivery.c.passed_on_at.is_(None),
+            or_(delivery.c.attempts >= ATTEMPTS_BEFORE_NEXT, now - PATIENCE >= _DUE_SINCE),
+        )
+        .order_by(delivery.c.grade.desc(), delivery.c.delivery_id)
+        .limit(most)
+        .with_for_update(of=delivery, skip_locked=True)
+    )
+    return [row._mapping for row in await connection.execute(statement)]
+
+
 def _is_overdue(row: RowMapping, now: datetime) -> bool:
     return is_overdue(
-        RiskGrade(row["grade"]), attempts=row["attempts"], created_at=row["created_at"], now=now
+        RiskGrade(row["grade"]), attempts=row["attempts"], due_since=row["due_since"], now=now
     ) and still_wanted(
         AlertStatus(row["status"]),
         revision=row["revision"],

@@ -28,7 +28,18 @@ _WITHOUT_RECEIPT = text(
       AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.alert_id = alert.alert_id AND delivery.status = 'sent')
     """
 )
-_OVERDUE = text("SELECT count(*) FROM delivery WHERE status = 'pending' AND created_at < :until")
+# What has not been due for the first time yet waits by policy.
+_OVERDUE = text(
+    """
+    SELECT count(*) FROM (
+        SELECT created_at, attempts, next_attempt_at FROM delivery WHERE status = 'pending' AND digest_id IS NULL
+        UNION ALL
+        SELECT d.created_at, d.attempts, d.next_attempt_at FROM digest AS g JOIN delivery AS d USING (digest_id)
+        WHERE g.status = 'pending' AND d.status = 'pending'
+    ) AS pending
+    WHERE created_at < :until AND NOT (attempts = 0 AND next_attempt_at > :until)
+    """
+)
 _OVERDUE_TIMERS = text("SELECT count(*) FROM alert WHERE timer_at < :until")
 MOST = 1_000
 

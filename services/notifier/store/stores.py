@@ -9,6 +9,7 @@ from services.notifier.store.acting import Acts
 from services.notifier.store.deliveries import Deliveries
 from services.notifier.store.directory import Directory, Sessions
 from services.notifier.store.fallbacks import Fallbacks
+from services.notifier.store.leases import Leases
 from services.notifier.store.reading import AlertReader
 from services.notifier.store.rosters import Rosters
 from services.notifier.store.why import WhyReader
@@ -23,6 +24,7 @@ class Stores:
     reader: AlertReader
     acts: Acts
     deliveries: Deliveries
+    leases: Leases
     fallbacks: Fallbacks
     rosters: Rosters
     why: WhyReader
@@ -36,6 +38,7 @@ class Stores:
             AlertReader(engine),
             Acts(engine),
             Deliveries(engine),
+            Leases(engine),
             Fallbacks(engine),
             Rosters(engine),
             WhyReader(engine),

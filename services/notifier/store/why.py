@@ -1,21 +1,35 @@
 """Reads what was stored about the tellings of an alert."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, and_, case, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.notifier.core.routing import TOLD, Heard, RoutedAs, Verdict
 from services.notifier.store.reading import AlertReader
 from services.notifier.store.rows import verdicts_of
 from services.notifier.why import AlertWhy, AttemptLine, WhyDelivery, WhyPerson, WhyRevision
-from shared.alerts import AlertDetail
+from shared.alerts import AlertDetail, DeliveryLine
 from shared.db.session import transaction
-from shared.db.tables.notifier import alert_message, delivery, delivery_attempt, staff
+from shared.db.tables.notifier import alert_message, delivery, delivery_attempt, digest, person_turn, staff
 
 Deliveries = dict[str, list[WhyDelivery]]
 """The deliveries of one revision, by staff_id."""
+Line = tuple[int, str, str]
+"""Revision, staff_id and channel of a delivery."""
+
+
+@dataclass(slots=True)
+class _More:
+    """What is known of a delivery beside itself."""
+
+    digest: str | None
+    others: int | None
+    waits_until: datetime | None
+    tries: list[AttemptLine] = field(default_factory=list)
 
 
 class WhyReader:
@@ -33,8 +47,8 @@ class WhyReader:
         statement = select(alert_message).where(alert_message.c.alert_id == alert_id).order_by(alert_message.c.revision)
         async with transaction(self._engine) as connection:
             messages = (await connection.execute(statement)).all()
-            attempts = await _attempts(connection, alert_id)
-        revisions = tuple(_revision(row, _deliveries(alert, row.revision, attempts)) for row in messages)
+            more = await _more(connection, alert_id)
+        revisions = tuple(_revision(row, _deliveries(alert, row.revision, more)) for row in messages)
         return AlertWhy(
             id=alert.id,
             household_id=alert.household_id,
@@ -58,30 +72,55 @@ class WhyReader:
         return _person(Verdict(staff_id, found.role, found.division, Heard.OTHER_DIVISION), ())
 
 
-async def _attempts(connection: AsyncConnection, alert_id: str) -> Mapping[tuple[int, str, str], list[AttemptLine]]:
-    """Return the attempts of an alert by revision, staff_id and channel."""
+async def _more(connection: AsyncConnection, alert_id: str) -> Mapping[Line, _More]:
+    """Return what is known of an alert's deliveries beside themselves."""
+    line, turn = delivery.c, person_turn.c
+    # Moved to the person's turn, and not by a policy to a time after it.
+    is_paced = and_(line.status == "pending", line.attempts == 0, line.digest_id.is_(None), line.leased_by.is_(None))
+    waits_until = case((and_(is_paced, line.next_attempt_at == turn.free_at), turn.free_at)).label("waits_until")
     rows = await connection.execute(
-        select(delivery.c.revision, delivery.c.staff_id, delivery.c.channel, delivery_attempt)
-        .join(delivery_attempt, delivery_attempt.c.delivery_id == delivery.c.delivery_id)
-        .where(delivery.c.alert_id == alert_id)
+        select(line.revision, line.staff_id, line.channel, digest.c.digest_id, digest.c.deliveries, waits_until)
+        .outerjoin(digest, digest.c.digest_id == line.digest_id)
+        .outerjoin(person_turn, and_(turn.staff_id == line.staff_id, turn.channel == line.channel))
+        .where(line.alert_id == alert_id)
+    )
+    found: dict[Line, _More] = {}
+    for row in rows:
+        others = None if row.deliveries is None else row.deliveries - 1
+        found[row.revision, row.staff_id, row.channel] = _More(row.digest_id, others, row.waits_until)
+    tried = await connection.execute(
+        select(line.revision, line.staff_id, line.channel, delivery_attempt)
+        .join(delivery_attempt, delivery_attempt.c.delivery_id == line.delivery_id)
+        .where(line.alert_id == alert_id)
         .order_by(delivery_attempt.c.attempt_id)
     )
-    found: dict[tuple[int, str, str], list[AttemptLine]] = {}
-    for row in rows:
-        line = AttemptLine(at=row.at, outcome=row.outcome, detail=row.detail)
-        found.setdefault((row.revision, row.staff_id, row.channel), []).append(line)
+    for row in tried:
+        one = AttemptLine(at=row.at, outcome=row.outcome, detail=row.detail)
+        # A delivery may have been made between the two questions.
+        found.setdefault((row.revision, row.staff_id, row.channel), _More(None, None, None)).tries.append(one)
     return found
 
 
-def _deliveries(
-    alert: AlertDetail, revision: int, attempts: Mapping[tuple[int, str, str], list[AttemptLine]]
-) -> Deliveries:
+def _deliveries(alert: AlertDetail, revision: int, known: Mapping[Line, _More]) -> Deliveries:
     found: Deliveries = {}
     for line in alert.deliveries:
         if line.revision == revision:
-            tries = tuple(attempts.get((revision, line.recipient, line.channel), ()))
-            found.setdefault(line.recipient, []).append(WhyDelivery(**line.model_dump(), tries=tries))
+            found.setdefault(line.recipient, []).append(
+                _delivery(line, known.get((revision, line.recipient, line.channel)))
+            )
     return found
+
+
+def _delivery(line: DeliveryLine, more: _More | None) -> WhyDelivery:
+    if more is None:  # made in this very moment
+        return WhyDelivery(**line.model_dump(), tries=())
+    return WhyDelivery(
+        **line.model_dump(),
+        tries=tuple(more.tries),
+        digest=more.digest,
+        digest_others=more.others,
+        waits_for_turn_until=more.waits_until,
+    )
 
 
 def _revision(row: Row[Any], deliveries: Deliveries) -> WhyRevision:

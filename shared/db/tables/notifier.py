@@ -189,10 +189,50 @@ alert_message = Table(
     Column("routing", JSONB(none_as_null=True)),
 )
 
+# Several deliveries to one person by one channel in one message, in its final words; columns that its channel does not
+# send are empty. While it is pending it is this row that is leased and tried, for all its deliveries; what it has in
+# common with delivery is meant of the digest as a whole (grade: the worst). deliveries: how many. earlier: alert_ids of
+# its bursts that the person had been told of before.
+digest = Table(
+    "digest",
+    METADATA,
+    Column("digest_id", Text, primary_key=True),
+    Column("staff_id", Text, ForeignKey("staff.staff_id"), nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("grade", SmallInteger, nullable=False),
+    Column("deliveries", Integer, nullable=False),
+    Column("earlier", ARRAY(Text), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("brief", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("next_attempt_at", DateTime(timezone=True), nullable=False),
+    Column("leased_until", DateTime(timezone=True)),
+    Column("leased_by", Text),
+    Column("detail", Text),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    UniqueConstraint("message_id"),
+    CheckConstraint("status in ('pending', 'sent', 'failed', 'suppressed')", name="status"),
+    Index(
+        "ix_digest_due",
+        "channel",
+        text("grade desc"),
+        "next_attempt_at",
+        "digest_id",
+        postgresql_where=text("status = 'pending'"),
+    ),
+)
+
 # One line per alert x revision x person x channel. message_id: the same over all attempts, so that a receiver can tell
-# a repeat. grade: worse ones leave first. target: what is slow or fast as one (a webhook's host). detail: code of the
-# last attempt. leased_until: the worker `leased_by` is sending; past it, another may. passed_on_at: when it was decided
-# that the person's next channel is tried besides (or that there is none).
+# a repeat; of a delivery in a digest the digest's counts. grade: worse ones leave first. target: what is slow or fast
+# as one (a webhook's host). detail: code of the last attempt. leased_until: the worker `leased_by` is sending; past it,
+# another may. A delivery that nobody has ever leased or tried may go into a digest (digest_id); until the person's turn
+# comes, next_attempt_at waits for it. passed_on_at: when it was decided that the person's next channel is tried besides
+# (or that there is none).
 delivery = Table(
     "delivery",
     METADATA,
@@ -216,18 +256,38 @@ delivery = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("sent_at", DateTime(timezone=True)),
     Column("passed_on_at", DateTime(timezone=True)),
+    Column("digest_id", Text, ForeignKey("digest.digest_id")),
     UniqueConstraint("alert_id", "revision", "staff_id", "channel"),
     UniqueConstraint("message_id"),
     ForeignKeyConstraint(["alert_id", "revision"], ["alert_message.alert_id", "alert_message.revision"]),
     CheckConstraint("status in ('pending', 'sent', 'failed', 'suppressed')", name="status"),
     Index(
-        "ix_delivery_due",
+        "ix_delivery_alone",
         "channel",
         text("grade desc"),
         "next_attempt_at",
         "delivery_id",
-        postgresql_where=text("status = 'pending'"),
+        postgresql_where=text("status = 'pending' and digest_id is null"),
     ),
+    Index(
+        "ix_delivery_person",
+        "staff_id",
+        "channel",
+        "next_attempt_at",
+        postgresql_where=text("status = 'pending' and digest_id is null"),
+    ),
+    Index("ix_delivery_digest", "digest_id", postgresql_where=text("digest_id is not null")),
+)
+
+# When a person may be sent the next message by a channel, for all replicas together: whoever begins one holds the row.
+# recent: when messages began, oldest first, as far back as the policy's window looks. free_at: no new one before then.
+person_turn = Table(
+    "person_turn",
+    METADATA,
+    Column("staff_id", Text, ForeignKey("staff.staff_id"), primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("recent", ARRAY(DateTime(timezone=True)), nullable=False),
+    Column("free_at", DateTime(timezone=True), nullable=False),
 )
 
 # One row per attempt. outcome: sent, retry, failed or suppressed. detail: code such as http_500, smtp_450, timeout.

@@ -10,6 +10,7 @@ from tests.chaos.checker.judge_answers import judge_answers, judge_leaks
 from tests.chaos.checker.judge_events import judge_events, open_books
 from tests.chaos.checker.judge_grades import judge_grades, transitions_of
 from tests.chaos.checker.judge_machine import judge_caps, judge_recovery
+from tests.chaos.checker.judge_messages import judge_messages
 from tests.chaos.checker.judge_order import histories_of, judge_order
 from tests.chaos.checker.judge_receipts import judge_receipts
 from tests.chaos.checker.position_log import judge_positions
@@ -48,6 +49,7 @@ def judge(evidence: Evidence, journals: Journals, tables: Tables) -> Verdict:
     meant = judge_grades(tables, histories, transitions, books, findings)
     alerts = judge_alerts(evidence, tables, transitions, meant, findings)
     judge_receipts(evidence, journals, tables, alerts, findings)
+    judge_messages(journals, tables, findings)
     restored_at = [line["at"] for line in journals.marks("restored")]
     judge_positions(tables.position_log, restored_at, journals.since, findings)
     if tables.ledger and not tables.position_log:

@@ -201,10 +201,11 @@ def _sends(client: Iterable[Line], events: Iterable[Line]) -> dict[Identity, dic
 
 
 def _devices(evidence: Evidence, since: float) -> list[Line]:
-    """The lines about the runs' households; those that name none count by their time."""
+    """The lines about the runs' households, digests that name one of them too; those that name none count by time."""
     marks = (b"",) if evidence.runs is None else (b"null", *(f'"{run}-'.encode() for run in evidence.runs))
-    return [
-        line
-        for line in _lines(evidence.directory / DEVICES, marks)
-        if (in_runs(line["household"], evidence.runs) if line.get("household") else line["at"] >= since)
-    ]
+
+    def is_ours(line: Line) -> bool:
+        households = [line["household"]] if line.get("household") else [home for _, home in line.get("alerts") or ()]
+        return any(in_runs(home, evidence.runs) for home in households) if households else line["at"] >= since
+
+    return [line for line in _lines(evidence.directory / DEVICES, marks) if is_ours(line)]

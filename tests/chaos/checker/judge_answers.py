@@ -50,6 +50,9 @@ def judge_leaks(evidence: Evidence, journals: Journals, tables: Tables, findings
     for message in tables.messages:
         if _sings(evidence, message):
             findings.convict("unsolicited", f"{message.alert_id}/{message.revision}", "holds a canary")
+    for digest in tables.digests:
+        if _sings(evidence, digest):
+            findings.convict("unsolicited", digest.message_id, "holds a canary")
     for name, rows in (("change", tables.transitions), ("alert", tables.alerts), ("step", tables.steps)):
         for row in rows:
             if _sings(evidence, row):

@@ -139,6 +139,22 @@ class DeliveryRow(NamedTuple):
     message_id: str
     status: str
     detail: str | None
+    digest_id: str | None = None
+
+
+class DigestRow(NamedTuple):
+    """One row of digest: several deliveries in one message. earlier: alerts named again, told before."""
+
+    digest_id: str
+    staff_id: str
+    channel: str
+    message_id: str
+    status: str
+    earlier: list[str]
+    subject: str
+    text: str
+    body: str
+    brief: str
 
 
 class StaffRow(NamedTuple):
@@ -178,6 +194,7 @@ class Tables:
     steps: list[StepRow] = field(default_factory=list)
     messages: list[MessageRow] = field(default_factory=list)
     deliveries: list[DeliveryRow] = field(default_factory=list)
+    digests: list[DigestRow] = field(default_factory=list)
     staff: list[StaffRow] = field(default_factory=list)
     contacts: list[ContactRow] = field(default_factory=list)
     divisions: frozenset[str] = frozenset()
@@ -235,6 +252,9 @@ class _Reader:
             steps=await self._rows(StepRow, "alert_step", of_alert),
             messages=await self._rows(MessageRow, "alert_message", of_alert),
             deliveries=await self._rows(DeliveryRow, "delivery", of_alert),
+            digests=await self._rows(
+                DigestRow, "digest", f"digest_id IN (SELECT digest_id FROM delivery WHERE {of_alert})"
+            ),
             staff=await self._rows(StaffRow, "staff", "true"),
             contacts=await self._rows(ContactRow, "contact", "true"),
             positions=await self._rows(PositionRow, "partition_position", "true"),

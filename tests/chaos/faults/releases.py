@@ -13,6 +13,7 @@ from deploy.local.places import REPOSITORY
 from tests.chaos.base import Effect
 from tests.chaos.faults.promises import must
 from tests.chaos.faults.watch import wait_ready
+from tests.chaos.service_settings import POLICIES_VARIABLE
 from tests.chaos.world import World
 
 MIXED_SECONDS = 3.0
@@ -43,6 +44,9 @@ async def releases_mixed(world: World, rng: Random) -> Effect:
     folder = await asyncio.to_thread(_unpack, world.directory)
     # Python must not look for modules where it is started: the older release comes first.
     older = {"PYTHONPATH": f"{folder}{os.pathsep}{REPOSITORY}", "PYTHONSAFEPATH": "1"}
+    if not _knows_budgets(folder):
+        # A field of the policy that the older release does not know would keep it from starting.
+        older[POLICIES_VARIABLE] = str(folder / "shared" / "policies")
     turns: Sequence[tuple[str, ...]] = (("scorer-2", "notifier-2"), ("ingest",), ("scorer-1", "notifier-1"))
     ran = 0
     for names in turns:
@@ -68,6 +72,10 @@ def _unpack(directory: Path) -> Path:
         )
         subprocess.run(["tar", "-x", "-C", str(folder)], input=archive.stdout, check=True)
     return folder
+
+
+def _knows_budgets(folder: Path) -> bool:
+    return "messages_per_person" in (folder / "shared" / "policy" / "sections.py").read_text(encoding="utf-8")
 
 
 async def bad_starts(world: World, rng: Random) -> Effect:

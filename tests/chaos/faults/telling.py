@@ -13,15 +13,21 @@ TRIED_ANEW_SECONDS = 20.0
 
 
 async def hurry(world: World) -> None:
-    """Make every delivery due now that waits for its next attempt: the pause before it has passed in no time."""
-    await world.sql(
-        """
-        UPDATE delivery SET next_attempt_at = now() WHERE delivery_id IN (
-            SELECT delivery_id FROM delivery WHERE status = 'pending' AND leased_until IS NULL
-            FOR UPDATE SKIP LOCKED
+    """Make everything due now that waits for its next attempt: the pause before it has passed in no time."""
+    for table, key in (("delivery", "delivery_id"), ("digest", "digest_id")):
+        await world.sql(
+            f"""
+            UPDATE {table} SET next_attempt_at = now() WHERE {key} IN (
+                SELECT {key} FROM {table} WHERE status = 'pending' AND leased_until IS NULL
+                FOR UPDATE SKIP LOCKED
+            )
+            """
         )
-        """
-    )
+
+
+async def forget_turns(world: World) -> None:
+    """Let everybody's message budget be untouched, as after ten quiet minutes."""
+    await world.sql("UPDATE person_turn SET recent = '{}', free_at = now()")
 
 
 async def lapse(world: World, seconds: float) -> None:
