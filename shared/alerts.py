@@ -88,6 +88,7 @@ class StepKind(StrEnum):
     RESOLVED = "resolved"
     REOPENED = "reopened"
     COMMENTED = "commented"
+    REPLY_UNCLEAR = "reply_unclear"
 
 
 class _Shape(BaseModel):

@@ -13,6 +13,7 @@ from services.notifier.core.alerting import deadlines
 from services.notifier.core.climbing import next_timer
 from services.notifier.core.links import Link
 from services.notifier.core.message import is_alert_id
+from services.notifier.core.sms_replies import ReplyOutcome
 from services.notifier.core.words import Wording
 from services.notifier.store.acting import Acts, LockedAlert, Overtaken
 from services.notifier.store.rows import AlertRow, StepRow
@@ -63,6 +64,21 @@ class ActOnAlert:
             await act.store(changed, verdict, None, facts)
             await act.locked.end_repeats(changed)
             return True
+
+    async def acknowledge_by_reply(self, alert_id: str, caller: Caller, sequence_id: str) -> ReplyOutcome:
+        """Take an alert on by a reply to a text message; sequence_id names the reply, so that it acts once."""
+        async with self._on(alert_id, caller) as act:
+            verdict = acting.acknowledge(act.held, caller.actor, take_over=False)
+            _refuse(verdict)
+            is_held = verdict is Verdict.UNCHANGED
+            outcome = ReplyOutcome.ALREADY_HELD if is_held else ReplyOutcome.ACKNOWLEDGED
+            if not await act.locked.take_reply(sequence_id, outcome, act.now):
+                return ReplyOutcome.REPEATED
+            if not is_held:
+                changed = _taken_on(act.row, caller.actor, act.now)
+                await act.store(changed, verdict, None, {"reason": "sms_reply"})
+                await act.locked.end_repeats(changed)
+            return outcome
 
     async def visit(self, alert_id: str, caller: Caller, body: Visit) -> None:
         """Note a visit. A visit of an alert that nobody holds also takes it on."""

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.notifier import openapi
-from services.notifier.routes import BODY_LIMIT_BYTES
+from services.notifier.routes import BODY_LIMIT_BYTES, REPLIES_LIMIT_BYTES, REPLIES_PATH
 from shared.errors import RefusedRequest
 from shared.http.health import Check, HttpMetrics, RequestMetrics, install_health
 from shared.http.problems import install_problems, problem_response
@@ -66,16 +66,20 @@ class SecurityHeaders:
 class BodyLimit:
     """ASGI middleware: refuses bodies past a size, declared or not, with a problem document."""
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
+    def __init__(self, app: ASGIApp, most: int, most_by_path: Mapping[str, int]) -> None:
+        """most_by_path: other sizes, by how paths begin."""
         self._app = app
         self._most = most
+        self._most_by_path = most_by_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        path: str = scope["path"]
+        most = next((size for begins, size in self._most_by_path.items() if path.startswith(begins)), self._most)
         declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if declared.isdigit() and int(declared[:12]) > self._most:
+        if declared.isdigit() and int(declared[:12]) > most:
             answer = problem_response(Request(scope), RefusedRequest("too-large"))
             await answer(scope, receive, send)
             return
@@ -85,7 +89,7 @@ class BodyLimit:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > self._most:
+            if taken > most:
                 raise HTTPException(413)
             return message
 
@@ -111,7 +115,7 @@ def create_app(
     # The app keeps the document that it builds here and serves it at /openapi.json.
     openapi.complete(app.openapi())
     app.mount("/static", StaticFiles(directory=static), name="static")
-    app.add_middleware(BodyLimit, most=BODY_LIMIT_BYTES)
+    app.add_middleware(BodyLimit, most=BODY_LIMIT_BYTES, most_by_path={REPLIES_PATH: REPLIES_LIMIT_BYTES})
     app.add_middleware(RequestMetrics, metrics=http_metrics)
     app.add_middleware(SecurityHeaders, https=https)
     return app

@@ -237,6 +237,9 @@ class Deliver:
         try:
             message = due.message if self._personal is None else await self._personal.put_into(due)
             return await self._channel.send(address, message, due.message_id)
+        except TemporaryFailure as failure:
+            log.warning("a receiver's own part of a message waits for the database", reason=str(failure))
+            return Attempt("database_away")
         except Exception as error:
             # A fault of ours with one message must not end the telling of all others; it is tried again, and seen.
             log.error("a channel failed in an unforeseen way", channel=due.channel, exc_info=error)

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from services.notifier.channels.webhook import check_secret, check_url
 from services.notifier.core.channel_order import ONE_IS_ENOUGH
+from services.notifier.core.sms_replies import mobile_number
 from services.notifier.store.rows import Contact
 from shared.alerts import ChannelName
 
@@ -24,7 +25,6 @@ CONTACT_FIELDS = (
     "channel_order",
 )
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
-_PHONE = re.compile(r"(?:\+?86)?(1[3-9][0-9]{9})")
 _WECOM_USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
 _TOKEN = re.compile(r"[A-Za-z0-9-]{16,128}")
 _SECRET = re.compile(r"[!-~]{16,128}")
@@ -137,9 +137,9 @@ def _phone(row: Cells) -> Contact | None:
     text = row.text("phone")
     if not text:
         return None
-    match = _PHONE.fullmatch(text.replace(" ", "").replace("-", ""))
-    row.check("phone", match is not None, "give a mobile number of 11 digits, such as 13800000000")
-    return Contact(ChannelName.ALIYUN_SMS, match[1] if match else "")
+    number = mobile_number(text)
+    row.check("phone", number is not None, "give a mobile number of 11 digits, such as 13800000000")
+    return Contact(ChannelName.ALIYUN_SMS, number or "")
 
 
 def _dingtalk_token(url: str) -> str | None:

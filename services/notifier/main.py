@@ -121,7 +121,14 @@ def test_channels(staff_id: str) -> None:
     async def send(stores: Stores) -> list[tuple[bool, str]] | None:
         async with AsyncExitStack() as stack:
             channels = await open_channels(stack, settings, SystemClock())
-            return await try_channels(stores.directory, channels, staff_id, settings.public_url, read_wording())
+            return await try_channels(
+                stores.directory,
+                channels,
+                staff_id,
+                settings.public_url,
+                read_wording(),
+                takes_replies=settings.sms_reply_secret is not None,
+            )
 
     outcomes = with_stores(send)
     if outcomes is None:

@@ -4,6 +4,7 @@ from typing import get_args
 
 from services.notifier.core.alerting import Why
 from services.notifier.core.climbing import Effect
+from services.notifier.core.sms_replies import ReplyOutcome
 from shared.alerts import ChannelName, DeliveryStatus
 from shared.grades import RiskGrade
 from shared.metrics import ServiceMetrics
@@ -51,4 +52,7 @@ class NotifierMetrics:
         )
         self.siren = metrics.counter("siren_total", "Calls for help written to the siren's file", call=SIREN_CALLS)
         self.siren_unwritten = metrics.counter("siren_unwritten_total", "Calls that the siren's file did not take")
+        self.sms_replies = metrics.counter(
+            "sms_replies_total", "Replies by text message, by what became of them", outcome=list(ReplyOutcome)
+        )
         self.logins = metrics.counter("logins_total", "Console logins", outcome=("accepted", "refused", "limited"))

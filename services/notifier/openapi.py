@@ -70,6 +70,36 @@ VISIT_HOUSEHOLD = _act(
 )
 RESOLVE_ALERT = _act("resolve_alert", "Close an alert; a red or orange one only after a visit", Closing)
 REOPEN_ALERT = _act("reopen_alert", "Take up again an alert that was resolved within the last 30 days", Reopening)
+TAKE_REPLIES: dict[str, Any] = {
+    "summary": "For Aliyun alone: what people replied to text messages; whoever replies with a code acknowledges",
+    "operation_id": "take_sms_replies",
+    "responses": problem_responses("malformed-json", "not-found", "too-large", "temporarily-unavailable"),
+    "openapi_extra": {
+        "security": [],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "properties": {
+                                "phone_number": {"type": "string"},
+                                "content": {"type": "string"},
+                                "sequence_id": {"type": ["string", "integer"]},
+                                "send_time": {"type": "string"},
+                                "dest_code": {"type": "string"},
+                                "sign_name": {"type": "string"},
+                            },
+                            "required": ["phone_number", "content", "sequence_id"],
+                        },
+                    }
+                }
+            },
+        },
+    },
+}
 COMMENT_ON_ALERT = _act("comment_on_alert", "Add a remark to the timeline, in any state", Comment)
 
 

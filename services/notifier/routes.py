@@ -16,6 +16,7 @@ from services.notifier.core.message import is_alert_id
 from services.notifier.core.routing import prefix_of
 from services.notifier.store.reading import After, AlertReader, Filters
 from services.notifier.store.why import WhyReader
+from services.notifier.take_replies import TakeReplies
 from services.notifier.why import AlertWhy
 from shared.alerts import (
     Acknowledgement,
@@ -34,6 +35,9 @@ from shared.events.envelope import HOUSEHOLD_ID_PATTERN, faults_of
 from shared.grades import GradeCode, RiskGrade
 
 BODY_LIMIT_BYTES = 16 * 1024
+REPLIES_PATH = "/v1/sms-replies/"
+# One post holds many replies, and one that is refused for its size is never passed on again.
+REPLIES_LIMIT_BYTES = 1024 * 1024
 Body = TypeVar("Body", bound=BaseModel)
 LIST_PARAMETERS = frozenset({"household_id", "division", "grade", "status", "cursor", "limit"})
 
@@ -107,6 +111,24 @@ def api_routes(callers: ApiCallers, reader: AlertReader, act: ActOnAlert, whys: 
         return found
 
     return router
+
+
+class ReplyReceipt(BaseModel):
+    """What Aliyun wants to hear; it looks at the HTTP status alone."""
+
+    code: int = 0
+    msg: str = "taken"
+
+
+def add_reply_route(router: APIRouter, replies: TakeReplies) -> None:
+    """Add to the API's routes the one that the vendor of text messages posts replies to; its secret is the proof."""
+
+    @router.post("/sms-replies/{secret}", **openapi.TAKE_REPLIES)
+    async def take_replies(request: Request, secret: str) -> ReplyReceipt:
+        if not replies.admits(secret):
+            raise RefusedRequest("not-found")
+        await replies.take(await request.body())
+        return ReplyReceipt()
 
 
 def _refuse_unknown_parameters(request: Request) -> None:

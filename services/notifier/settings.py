@@ -1,5 +1,6 @@
 """What the notifier can be told."""
 
+import re
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Self
@@ -12,6 +13,7 @@ from shared.http.protocol_limits import HttpSettings
 IMPLICIT_TLS_PORT = 465
 _BASE_URL = r"^https?://[^\s/?#@]+$"
 SHORTEST_LINK_SECRET = 32
+_ADDRESS_SECRET = re.compile(rf"[A-Za-z0-9_-]{{{SHORTEST_LINK_SECRET},200}}")
 
 
 class NotifierSettings(HttpSettings):
@@ -73,6 +75,14 @@ class NotifierSettings(HttpSettings):
     sms_template_code: Annotated[
         str | None, Field(description="approved template with the variables title, place, deadline and id")
     ] = None
+    sms_reply_secret: Annotated[
+        SecretStr | None,
+        Field(
+            description="secret, of 32 letters and digits or more, of the address that Aliyun posts people's replies"
+            " to: <public_url>/v1/sms-replies/<secret>; the template then needs the variable reply too; without it"
+            " replies are not taken"
+        ),
+    ] = None
     vendor_ca_file: Annotated[
         str | None, Field(description="certificates to trust for these vendors, if not public (a proxy of your own)")
     ] = None
@@ -133,6 +143,18 @@ class NotifierSettings(HttpSettings):
         if file is not None and not file.parent.is_dir():
             raise ValueError("the folder of SHOUWANG_NOTIFIER_SIREN_FILE does not exist; make it first")
         return file
+
+    @field_validator("sms_reply_secret")
+    @classmethod
+    def _fits_an_address(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is None or not secret.get_secret_value():
+            return None
+        if not _ADDRESS_SECRET.fullmatch(secret.get_secret_value()):
+            raise ValueError(
+                f"SHOUWANG_NOTIFIER_SMS_REPLY_SECRET needs {SHORTEST_LINK_SECRET} to 200 letters and digits;"
+                " `openssl rand -hex 32` makes one"
+            )
+        return secret
 
     @model_validator(mode="after")
     def _is_safe(self) -> Self:

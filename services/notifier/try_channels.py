@@ -9,6 +9,7 @@ from services.notifier.core.message import Facts, Message, compose
 from services.notifier.core.retries import Attempt
 from services.notifier.core.vendor_codes import fix_of
 from services.notifier.core.words import Wording
+from services.notifier.sms_codes import needing_no_reply
 from services.notifier.store.directory import Directory
 from shared.alerts import ChannelName, SendReason
 from shared.grades import RiskGrade
@@ -18,9 +19,18 @@ CLOSED = "closed, because its receiver was gone: give another in the staff list 
 
 
 async def try_channels(
-    directory: Directory, channels: Sequence[Channel], staff_id: str, public_url: str, wording: Wording
+    directory: Directory,
+    channels: Sequence[Channel],
+    staff_id: str,
+    public_url: str,
+    wording: Wording,
+    *,
+    takes_replies: bool = False,
 ) -> list[tuple[bool, str]] | None:
-    """Return per channel whether the message was taken, and in words; None if there is no such person."""
+    """Return per channel whether the message was taken, and in words; None if there is no such person.
+
+    takes_replies: text messages say how to answer them.
+    """
     person = await directory.find(staff_id)
     if person is None:
         return None
@@ -34,7 +44,10 @@ async def try_channels(
             continue
         contact = in_force[channel.name]
         address = Address(person.staff_id, contact.address, contact.secret)
-        attempt = await channel.send(address, _message(public_url, wording), f"msg_{uuid.uuid4().hex}")
+        message = _message(public_url, wording)
+        if takes_replies and channel.name is ChannelName.ALIYUN_SMS:
+            message = needing_no_reply(message, wording)
+        attempt = await channel.send(address, message, f"msg_{uuid.uuid4().hex}")
         taken = attempt.receipt is not None
         outcomes.append((taken, f"{channel.name}: {_words(channel.name, attempt)}"))
     return outcomes if in_force else [*outcomes, (False, "no channel: give this person an email or another way")]

@@ -35,14 +35,16 @@ from services.notifier.metrics import NotifierMetrics
 from services.notifier.pass_on import PassOn
 from services.notifier.raise_alert import RaiseAlert
 from services.notifier.reconcile import Reconcile, ReconcileMetrics
-from services.notifier.routes import api_routes
+from services.notifier.routes import add_reply_route, api_routes
 from services.notifier.settings import NotifierSettings
 from services.notifier.siren import Siren
+from services.notifier.sms_codes import SmsCodes
 from services.notifier.store.alerts import AlertStore
 from services.notifier.store.claims import Claims
 from services.notifier.store.climbing import Climbing
 from services.notifier.store.reconciling import Reconciling
 from services.notifier.store.stores import Stores
+from services.notifier.take_replies import TakeReplies
 from services.notifier.wording import read_wording
 from shared.alerts import ChannelName
 from shared.bus.consumer_loop import ConsumerLoop, LoopMetrics
@@ -111,7 +113,9 @@ async def notifier(
             for lane in lanes:
                 lane.wake()
 
-        personal: Mapping[ChannelName, PersonalPart] = {ChannelName.SMTP: MailLinks(settings, wording)}
+        personal: dict[ChannelName, PersonalPart] = {ChannelName.SMTP: MailLinks(settings, wording)}
+        if settings.sms_reply_secret is not None:
+            personal[ChannelName.ALIYUN_SMS] = SmsCodes(stores.replies, wording)
         for channel in await open_channels(stack, settings, clock):
             lanes.append(
                 Deliver(
@@ -197,11 +201,22 @@ class Web:
         link_pages = LinkPages(pages, links, stores.directory, queries, stores.reader, act, self.clock)
         more = [alert_pages.routes(), DigestPages(pages, logins, queries).routes(), link_pages.routes()]
         console = Console(pages, logins, queries, forms, more, self.metrics)
+        secret = self.settings.sms_reply_secret
+        replies = TakeReplies(
+            secret.get_secret_value() if secret else None,
+            stores.replies,
+            stores.directory,
+            act,
+            self.clock,
+            self.metrics,
+        )
+        api = api_routes(ApiCallers(self.keys, logins), stores.reader, act, stores.why)
+        add_reply_route(api, replies)
         return create_app(
             self.registry,
             checks,
             self.http_metrics,
-            api_routes(ApiCallers(self.keys, logins), stores.reader, act, stores.why),
+            api,
             console.routes(),
             STATIC,
             https=self.settings.is_https,

@@ -13,13 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.notifier.channels.ports import Channel
 from services.notifier.climb import Climb
 from services.notifier.core.routing import at_level
-from services.notifier.deliver import Deliver
+from services.notifier.deliver import Deliver, PersonalPart
 from services.notifier.digesting import Digesting
 from services.notifier.mail_links import MailLinks
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.raise_alert import RaiseAlert
 from services.notifier.settings import NotifierSettings
 from services.notifier.siren import Siren
+from services.notifier.sms_codes import SmsCodes
 from services.notifier.store.alerts import AlertStore
 from services.notifier.store.claims import Claims
 from services.notifier.store.climbing import Climbing
@@ -28,6 +29,7 @@ from services.notifier.store.directory import Directory
 from services.notifier.store.leases import Leases
 from services.notifier.store.reading import AlertReader, Filters
 from services.notifier.store.rows import Contact, StaffRow
+from services.notifier.store.sms_replies import SmsReplies
 from services.notifier.wording import read_wording
 from shared.alerts import Alert, ChannelName
 from shared.bus.ports import PartitionBatch, Record, TopicPartition
@@ -222,8 +224,15 @@ class Parts:
             worker,
             spread=lambda: 0.0,
             siren=self.siren,
-            personal=MailLinks(self.settings, WORDING) if channel.name is ChannelName.SMTP else None,
+            personal=self.personal(channel.name),
         )
+
+    def personal(self, channel: ChannelName) -> PersonalPart | None:
+        """What messages of a channel say to their receiver alone."""
+        if channel is ChannelName.SMTP:
+            return MailLinks(self.settings, WORDING)
+        takes_replies = channel is ChannelName.ALIYUN_SMS and self.settings.sms_reply_secret is not None
+        return SmsCodes(SmsReplies(self.engine), WORDING) if takes_replies else None
 
     def metric(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(f"shouwang_notifier_{name}", labels) or 0.0

@@ -1,6 +1,7 @@
 """The notifier's whole app over a database that nobody can reach: enough for requests that end before they need it."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -43,17 +44,17 @@ class _ActingKey:
         return {acting.key_id: acting}
 
 
-async def notifier_app() -> ASGIApp:
+async def notifier_app(**settings: Any) -> ASGIApp:
     """Build it; the key of ACKNOWLEDGE is known to it."""
-    settings, registry, clock = make_settings(), CollectorRegistry(), SettableClock(NOW)
+    made, registry, clock = make_settings(**settings), CollectorRegistry(), SettableClock(NOW)
     metrics = ServiceMetrics("notifier", registry)
-    engine = create_async_engine(settings.database_url.get_secret_value())
+    engine = create_async_engine(made.database_url.get_secret_value())
     keys = KeyCache(_ActingKey(), clock)
     await keys.refresh()
     web = Web(
-        settings,
+        made,
         clock,
-        load_policies(settings.policies),
+        load_policies(made.policies),
         keys,
         Passwords(),
         NotifierMetrics(metrics),

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
+import httpx2
+
 from tests.fakes.webhook_receiver import Request, WebhookReceiver, listening
 
 TOKEN, USER, PHONE = "0123456789abcdef-robot", "zhang.san", "13800000000"
@@ -29,6 +31,7 @@ class Vendors(WebhookReceiver):
     """codes: what the next messages are answered with. per_minute: over it, each vendor says its own code.
 
     texts: of the messages taken. expired: tokens of the application that are good no more. now: seconds.
+    template: the variables that the approved text message needs. pushed: HTTP status of each push of replies.
     """
 
     now: Callable[[], float] = lambda: 0.0
@@ -39,10 +42,20 @@ class Vendors(WebhookReceiver):
     tokens_issued: int = 0
     expired: set[str] = field(default_factory=set)
     taken_at: list[float] = field(default_factory=list)
+    template: tuple[str, ...] = ("title", "place", "deadline", "id")
+    pushed: list[int] = field(default_factory=list)
 
     @property
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    async def push(self, url: str, *replies: Any) -> bool:
+        """Pass on what people replied, as Aliyun does (SmsUp); tell whether it was taken, else it would come again."""
+        async with httpx2.AsyncClient(trust_env=False, timeout=10.0) as client:
+            answer = await client.post(url, json=list(replies))
+        self.pushed.append(answer.status_code)
+        # They look for a number here, whichever it is.
+        return answer.status_code == 200 and isinstance(answer.json()["code"], int)
 
     def good_answer(self, request: Request) -> bytes:
         """Answer as the vendor whose address was called does."""
@@ -127,8 +140,22 @@ class Vendors(WebhookReceiver):
         variables = json.loads(query["TemplateParam"])
         if any(len(value) > 35 or "://" in value for value in variables.values()):
             return {"Code": "isv.PARAM_LENGTH_LIMIT"}
+        if not variables.keys() >= set(self.template):
+            return {"Code": "isv.TEMPLATE_MISSING_PARAMETERS"}
         code = self._verdict(" ".join(variables.values()), "OK", "isv.BUSINESS_LIMIT_CONTROL")
         return {"Code": code, "BizId": f"biz-{len(self.texts)}", "RequestId": "r"}
+
+
+def reply_of(sequence_id: int | str, content: str, phone: str = PHONE) -> Answer:
+    """A reply as Aliyun tells of it."""
+    return {
+        "phone_number": phone,
+        "content": content,
+        "send_time": "2026-03-02 09:31:00",
+        "dest_code": "1234",
+        "sign_name": "守望",
+        "sequence_id": sequence_id,
+    }
 
 
 def _same(sign: str | None, wanted: bytes) -> bool:

@@ -21,10 +21,12 @@ from services.ingest.read_batch import split_batch
 from services.ingest.read_request import BATCH, MAX_EVENT_BYTES, SINGLE, Headers, Mode, header_values, mode_of
 from services.notifier.channels.webhook import check_secret, check_url, retry_after_seconds, signed_headers
 from services.notifier.console.routes import local_path
+from services.notifier.core.sms_replies import ALPHABET, read_reply, understand
 from services.notifier.imports import read_divisions, read_staff
 from services.notifier.raise_alert import read_records
 from services.notifier.routes import read_cursor
 from services.notifier.sheets import FileRefused
+from services.notifier.take_replies import read_batch
 from services.scorer.read_record import ReceivedEvent, RefusedRecord, read_record
 from shared.access import AccessKey
 from shared.bus.ports import Claim, PartitionBatch, Record, TopicPartition
@@ -38,6 +40,7 @@ from tests.corpus import record_cases
 from tests.corpus.table import CASES
 from tests.fakes.ingest_edge import NOW, SCOPES
 from tests.fakes.notifier import DIVISIONS, make_change
+from tests.fakes.vendors import reply_of
 
 KEY = AccessKey(key_id="k", secret_sha256=b"", name="n", scopes=SCOPES["all"], created_at=NOW)
 RECEIVED_AT = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
@@ -190,6 +193,15 @@ def console(text: bytes) -> None:
         read_cursor(given)
 
 
+def replies(body: bytes) -> None:
+    """What the vendor of text messages posts is replies, or is passed over; each is understood or is not."""
+    with suppress(RefusedRequest):
+        for reply in map(read_reply, read_batch(body)):
+            assert reply is None or (reply.phone == "" or (len(reply.phone) == 11 and reply.phone.isdigit()))
+            meant = understand(reply.content) if reply else None
+            assert meant is None or set(meant.code or "") <= set(ALPHABET)
+
+
 @cache
 def _folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="shouwang-fuzz-")
@@ -253,6 +265,14 @@ TARGETS: Mapping[str, Target] = {
     ),
     "webhook": Target(
         webhook, lambda: [b"https://x.example/h\nwhsec_QUJDREVGR0hJSktMTU5P\n120", b"\n\nMon, 02 Mar 2026 09:30:00 GMT"]
+    ),
+    "sms-replies": Target(
+        replies,
+        lambda: [
+            encode_json([reply_of(1, "1 AC34"), reply_of("2", "签收", "+8613800000000"), reply_of(1.5, "?")]),
+            b'[{"sequence_id": 1e3, "phone_number": "", "content": "\\ud800"}]',
+        ],
+        takes_json=True,
     ),
     "console": Target(console, lambda: [b"/alerts/x", b"WyIyMDI2LTAzLTAyVDAxOjMwOjAwKzAwOjAwIiwiYSJd"]),
 }

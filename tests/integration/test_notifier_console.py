@@ -13,8 +13,11 @@ from sqlalchemy import select, text, update
 from services.notifier.console.auth import GUESSES_PER_ACCOUNT, Passwords
 from services.notifier.console.queries import PAGE, ConsoleQueries
 from services.notifier.console.routes import local_path
+from services.notifier.core.sms_replies import ReplyOutcome, Told
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.routes import BODY_LIMIT_BYTES
+from services.notifier.store.rows import Contact
+from services.notifier.store.sms_replies import SmsReplies
 from services.notifier.store.stores import Stores
 from services.notifier.wiring import Web
 from shared.access import Scopes
@@ -68,7 +71,7 @@ class House:
         self.engine, self.clock, self.settings, self.password_hash = engine, clock, settings, password_hash
         self.parts = Parts(engine, clock, settings)
         self.keys = KeyCache(AccessKeys(engine), clock)
-        registry = CollectorRegistry()
+        registry = self.registry = CollectorRegistry()
         metrics = ServiceMetrics("notifier", registry)
         web = Web(
             settings,
@@ -160,6 +163,10 @@ async def test_every_route_without_login_is_refused(house):
             for method in methods:
                 answer = await client.request(method, address_of(path, alert_id))
                 if path in open_to_all:
+                    continue
+                if path == "/v1/sms-replies/{secret}":
+                    # For no person and no key: who does not know the secret is not told that there is such a place.
+                    assert answer.status_code == 404, (method, path)
                     continue
                 seen += 1
                 if path.startswith("/v1/"):
@@ -751,3 +758,16 @@ async def test_a_county_with_three_colours_gets_its_own_words_colours_and_deadli
     assert "grade-orange in-county-three-colours" in page and "红色·优先核实" in page
     assert "grade-orange in-national" in page and "橙色·高风险" in page
     assert ".in-county-three-colours.grade-orange { --grade: #b3261e; --grade-ink: #ffffff; }" in styles
+
+
+async def test_an_alert_that_was_told_by_text_message_and_answered_without_its_code_can_be_shown(house):
+    await house.parts.people(make_person("cadre-1", contacts=[Contact(ChannelName.ALIYUN_SMS, "13800000000")]))
+    await house.parts.take(make_change("red", household_id="H-9"))
+    (alert,) = await house.parts.alerts(household_id="H-9")
+    told = [Told("cadre-1", alert.id, "AAAA", is_waiting=True)]
+    assert await SmsReplies(house.engine).conclude("1", ReplyOutcome.CODE_NEEDED, NOW, told)
+    async with house.log_in() as client:
+        page = await client.get(f"/alerts/{alert.id}")
+    assert page.status_code == 200
+    assert "张cadre-1 · 短信" in page.text
+    assert "短信回复没有写明是哪一条预警" in page.text

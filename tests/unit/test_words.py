@@ -17,8 +17,8 @@ from shared.alerts import AlertStatus, ChannelName, DeliveryStatus, Resolution, 
 from shared.policy import Role
 from tests.fakes.notifier import WORDING
 
-# What people type into a list, and what a vendor calls a field of its own pages.
-NOT_SAID = {"imports.py": {"是", "否"}, "vendor_codes.py": {"企业可信IP"}}
+# What people type into a list or a reply, and what a vendor calls a field of its own pages.
+NOT_SAID = {"imports.py": {"是", "否"}, "vendor_codes.py": {"企业可信IP"}, "sms_replies.py": {"签收"}}
 HAN = re.compile("[\u4e00-\u9fff]")
 
 

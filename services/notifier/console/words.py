@@ -120,6 +120,7 @@ def _steps(words: Words) -> Mapping[str, str]:
         "resolved": words.pgettext("step", "resolved"),
         "reopened": words.pgettext("step", "reopened"),
         "commented": words.pgettext("step", "comment"),
+        "reply_unclear": words.pgettext("step", "replied by text message without the code of an alert"),
     }
 
 
@@ -142,7 +143,7 @@ def _resolutions(words: Words) -> Mapping[str, str]:
 
 
 def _ways(words: Words) -> Mapping[str, str]:
-    return {"by_link": words.gettext("by the link in the mail")}
+    return {"by_link": words.gettext("by the link in the mail"), "sms_reply": words.gettext("by text message")}
 
 
 def _refusals(words: Words) -> Mapping[str, str]:

@@ -243,18 +243,20 @@ class _Telling:
 
 
 def sms_variables(brief: str) -> dict[str, str]:
-    """Return a text message's template variables: title, place, deadline and the alert's id.
+    """Return a text message's template variables: title, place, deadline, the alert's id, and reply if it has one.
 
-    Aliyun takes no link and at most 35 characters in a variable: the template holds the console's address and ends it
-    with the id.
+    brief: with a fifth line, how to answer, where replies are taken. Aliyun takes no link and at most 35 characters in
+    a variable: the template holds the console's address and ends it with the id.
     """
-    title, place, deadline, link = brief.split("\n")
+    title, place, deadline, link, *reply = brief.split("\n")
     values = {
         "title": _SENDER.sub("", title).partition(" ")[0],
         "place": place,
         "deadline": deadline,
         "id": link.rpartition("/")[2],
     }
+    if reply:
+        values["reply"] = reply[0]
     return {name: value[:LONGEST_SMS_VARIABLE] for name, value in values.items()}
 
 

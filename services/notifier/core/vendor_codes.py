@@ -137,7 +137,8 @@ ALIYUN_SMS = VendorCodes(
         "InvalidAccessKeyId.NotFound": "SHOUWANG_NOTIFIER_SMS_ACCESS_KEY_ID: no such key",
         "isv.SMS_SIGNATURE_ILLEGAL": "SHOUWANG_NOTIFIER_SMS_SIGN_NAME: no such approved signature",
         "isv.SMS_TEMPLATE_ILLEGAL": "SHOUWANG_NOTIFIER_SMS_TEMPLATE_CODE: no such approved template",
-        "isv.TEMPLATE_MISSING_PARAMETERS": "the template may use the variables title, place, deadline and id only",
+        "isv.TEMPLATE_MISSING_PARAMETERS": "the template may use the variables title, place, deadline and id,"
+        " and reply only where SHOUWANG_NOTIFIER_SMS_REPLY_SECRET is set",
         "isv.AMOUNT_NOT_ENOUGH": "the account has no money left",
         "isv.OUT_OF_SERVICE": "the account is out of service",
         "isv.MOBILE_NUMBER_ILLEGAL": "phone: no such number",

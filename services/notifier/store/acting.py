@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, insert, select, update
@@ -10,9 +11,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.notifier.core.acting import Deed
+from services.notifier.core.sms_replies import ReplyOutcome
 from services.notifier.store.alerts import alert_row
 from services.notifier.store.reading import COLUMNS
 from services.notifier.store.rows import AlertRow, StepRow
+from services.notifier.store.sms_replies import remember_reply
 from services.notifier.store.writing import UNIQUE_VIOLATION
 from shared.alerts import UNDER_WAY, DeliveryStatus, StepKind
 from shared.db.access_keys import audit
@@ -20,7 +23,7 @@ from shared.db.session import transaction
 from shared.db.tables.notifier import alert, alert_step, delivery
 from shared.errors import TemporaryFailure
 
-_ABOUT_TELLING = (StepKind.DELIVERY_FAILED, StepKind.REROUTED, StepKind.UNREACHABLE)
+_ABOUT_TELLING = (StepKind.DELIVERY_FAILED, StepKind.REROUTED, StepKind.UNREACHABLE, StepKind.REPLY_UNCLEAR)
 _SET_BY_PEOPLE = (
     "status",
     "owner",
@@ -85,6 +88,10 @@ class LockedAlert:
             .limit(1)
         )
         return found.one_or_none() is not None
+
+    async def take_reply(self, sequence_id: str, outcome: ReplyOutcome, now: datetime) -> bool:
+        """Take a reply in together with its act; False if it was taken in before."""
+        return await remember_reply(self._connection, sequence_id, outcome, now)
 
     async def under_way_beside(self, row: AlertRow) -> str | None:
         """Return the id of another alert of the household that is under way."""

@@ -12,6 +12,7 @@ from services.notifier.store.fallbacks import Fallbacks
 from services.notifier.store.leases import Leases
 from services.notifier.store.reading import AlertReader
 from services.notifier.store.rosters import Rosters
+from services.notifier.store.sms_replies import SmsReplies
 from services.notifier.store.why import WhyReader
 
 
@@ -28,6 +29,7 @@ class Stores:
     fallbacks: Fallbacks
     rosters: Rosters
     why: WhyReader
+    replies: SmsReplies
 
     @classmethod
     def on(cls, engine: AsyncEngine) -> Self:
@@ -42,4 +44,5 @@ class Stores:
             Fallbacks(engine),
             Rosters(engine),
             WhyReader(engine),
+            SmsReplies(engine),
         )

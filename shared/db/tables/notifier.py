@@ -312,6 +312,26 @@ send_budget = Table(
     Column("free_at", DateTime(timezone=True), nullable=False),
 )
 
+# By which code a person answers a text message about an alert; a person never has a code twice.
+reply_code = Table(
+    "reply_code",
+    METADATA,
+    Column("staff_id", Text, ForeignKey("staff.staff_id"), primary_key=True),
+    Column("code", Text, primary_key=True),
+    Column("alert_id", Text, ForeignKey("alert.alert_id"), nullable=False),
+    UniqueConstraint("staff_id", "alert_id"),
+)
+
+# Replies by text message that were taken in, by the vendor's name for each, so that a repeat changes nothing.
+sms_reply = Table(
+    "sms_reply",
+    METADATA,
+    Column("sequence_id", Text, primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("outcome", Text, nullable=False),
+    Index("ix_sms_reply_at", "at"),
+)
+
 # Console sessions. token_sha256: the cookie itself is stored nowhere.
 session = Table(
     "session",
