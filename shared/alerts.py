@@ -59,11 +59,14 @@ class SendReason(StrEnum):
     REMINDER = "reminder"
     WITHDRAWN = "withdrawn"
     HOUSEHOLD_CLOSED = "household_closed"
+    CORRECTED = "corrected"
     TEST = "test"
 
 
 ENDINGS = (SendReason.WITHDRAWN, SendReason.HOUSEHOLD_CLOSED)
 """With these, those who were told hear that nothing needs to be done any more."""
+TAKEN_BACK = (*ENDINGS, SendReason.CORRECTED)
+"""With these, those who were told hear that less is true than they were told."""
 
 
 class StepKind(StrEnum):
@@ -72,6 +75,7 @@ class StepKind(StrEnum):
     OPENED = "opened"
     WORSENED = "worsened"
     IMPROVED = "improved"
+    CORRECTED = "corrected"
     UPDATED = "updated"
     ACKNOWLEDGED = "acknowledged"
     TAKEN_OVER = "taken_over"

@@ -5,6 +5,7 @@ Changes are taken in order; a later change of the same household meets the alert
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from services.notifier.core.alerting import Action, Decision, Why, deadlines, decide
@@ -15,12 +16,14 @@ from services.notifier.store.rows import AlertRow, DeliveryRow, MessageRow, Step
 from services.notifier.telling import Surroundings, delivery_rows, message_row
 from shared.alerts import AlertStatus, DeliveryStatus, SendReason, StepKind
 from shared.grades import GradeChanged
+from shared.policy import Role
 
 SEND_REASONS: Mapping[Why, SendReason] = {
     Why.OPENED_WORSE: SendReason.OPENED,
     Why.OPENED_SERIOUS: SendReason.OPENED,
     Why.GRADE_WORSE: SendReason.GRADE_WORSE,
     Why.NEW_FIRST_CAUSE: SendReason.NEW_FIRST_CAUSE,
+    Why.CORRECTED: SendReason.CORRECTED,
     Why.REFUTED: SendReason.WITHDRAWN,
     Why.HOUSEHOLD_CLOSED: SendReason.HOUSEHOLD_CLOSED,
 }
@@ -29,6 +32,7 @@ STEPS: Mapping[Why, StepKind] = {
     Why.OPENED_SERIOUS: StepKind.OPENED,
     Why.GRADE_WORSE: StepKind.WORSENED,
     Why.GRADE_BETTER: StepKind.IMPROVED,
+    Why.CORRECTED: StepKind.CORRECTED,
     Why.REFUTED: StepKind.WITHDRAWN,
     Why.HOUSEHOLD_CLOSED: StepKind.WITHDRAWN,
 }
@@ -73,7 +77,7 @@ class Drafts:
             case Action.OPEN:
                 row = self._opened(change)
                 self.opened.append(row)
-            case Action.SEND_AGAIN | Action.NOTE | Action.WITHDRAW:
+            case Action.SEND_AGAIN | Action.NOTE | Action.CORRECT | Action.WITHDRAW:
                 assert alert is not None
                 row = self._updated(alert, change, decision)
         self._note(change, alert, row, decision)
@@ -102,6 +106,9 @@ class Drafts:
         row = replace(row, revision=row.revision + 1, causes_told=_with_first(row.causes_told, change.causes))
         if decision.why is Why.GRADE_WORSE:
             return self._timed(row)
+        if decision.action is Action.CORRECT:
+            # As if the milder grade had been told from the first: what people did since then counts.
+            return self._due(row, row.climb_from or row.opened_at)
         if decision.action is Action.WITHDRAW:
             return replace(row, status=AlertStatus.WITHDRAWN, closed_at=self.surroundings.now)
         return row
@@ -118,15 +125,16 @@ class Drafts:
         }
 
     def _timed(self, row: AlertRow) -> AlertRow:
-        now = self.surroundings.now
-        due = deadlines(row.grade, self.surroundings.policy_of(row.division), now, self.surroundings.wording)
+        return replace(self._due(row, self.surroundings.now), climb_from=self.surroundings.now, climbed=0)
+
+    def _due(self, row: AlertRow, since: datetime) -> AlertRow:
+        """Set the times of the present grade, counted from an instant."""
+        due = deadlines(row.grade, self.surroundings.policy_of(row.division), since, self.surroundings.wording)
         return replace(
             row,
             acknowledge_by=due.acknowledge_by,
             visit_by=due.visit_by,
             plan=[step.model_dump(mode="json") for step in due.plan],
-            climb_from=now,
-            climbed=0,
         )
 
     def _note(self, change: GradeChanged, before: AlertRow | None, row: AlertRow, decision: Decision) -> None:
@@ -142,14 +150,14 @@ class Drafts:
     def _tell(self, row: AlertRow, change: GradeChanged, decision: Decision) -> AlertRow:
         """Draft message and deliveries of a new revision; an alert that nobody can be told of is marked so."""
         routing = self._routing(row, decision)
-        recipients = self._told_before(row) if routing is None else routing.recipients
-        told = None if row.closed_at else frozenset(one.staff_id for one in recipients)
+        recipients = self._told_before(row, decision.roles) if routing is None else routing.recipients
+        told = None if routing is None else frozenset(one.staff_id for one in recipients)
         self.deliveries = [_superseded(one, row, told) for one in self.deliveries]
-        if not recipients and decision.action is not Action.WITHDRAW:
+        if not recipients and routing is not None:
             self.steps.append(StepRow(row.alert_id, self.surroundings.now, StepKind.UNREACHABLE))
             row = replace(row, unreachable=True)
             self.unreachable.append(row)
-        else:
+        elif recipients or row.closed_at:
             row = replace(row, unreachable=False)
         reason = SEND_REASONS[decision.why]
         self.messages.append(message_row(row, reason, self.surroundings, decided_at=change.decided_at, routing=routing))
@@ -157,14 +165,20 @@ class Drafts:
         return row
 
     def _routing(self, row: AlertRow, decision: Decision) -> Routing | None:
-        """Whom the rules name now; None: a withdrawal goes to those who were told before."""
-        if decision.action is Action.WITHDRAW:
+        """Whom the rules name now; None: what is taken back goes to those who were told before."""
+        if decision.action in (Action.WITHDRAW, Action.CORRECT):
             return None
         return self.surroundings.register.route(row.division, decision.roles, self.surroundings.now)
 
-    def _told_before(self, row: AlertRow) -> tuple[Recipient, ...]:
+    def _told_before(self, row: AlertRow, roles: Sequence[Role]) -> tuple[Recipient, ...]:
+        """Those who were told, and besides whom the rules name for roles: their message may not have left yet."""
         told = self.surroundings.told.get(row.alert_id, ())
-        return tuple(Recipient(one.staff_id, (one.channel,), RoutedAs.TOLD_BEFORE) for one in told)
+        before = [Recipient(one.staff_id, (one.channel,), RoutedAs.TOLD_BEFORE) for one in told]
+        if not roles:
+            return tuple(before)
+        known = {one.staff_id for one in before}
+        named = self.surroundings.register.route(row.division, roles, self.surroundings.now).recipients
+        return (*before, *(one for one in named if one.staff_id not in known))
 
     def _keep(self, row: AlertRow) -> None:
         row = replace(row, timer_at=next_timer(row.standing, self.surroundings.policy_of(row.division)))

@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 from services.notifier.core.message import Message
-from services.notifier.core.retries import NOTICES
 from services.notifier.core.words import Wording
 from services.notifier.store.due import Due
 from services.notifier.store.sms_replies import SmsReplies
+from shared.alerts import ENDINGS, SendReason
+
+_NOTHING_TO_ANSWER = (*ENDINGS, SendReason.REMINDER, SendReason.TEST)
 
 
 class SmsCodes:
@@ -22,7 +24,7 @@ class SmsCodes:
             # A reply names one alert, and a digest tells many.
             return _with_line(due.message, self._wording.zh.gettext("acknowledge on the page of the link"))
         line = due.lines[0]
-        if line.reason in NOTICES:
+        if line.reason in _NOTHING_TO_ANSWER:
             return needing_no_reply(due.message, self._wording)
         code = await self._replies.code(due.staff_id, line.alert_id)
         return _with_line(due.message, self._wording.zh.gettext("reply “1 %(code)s” to acknowledge", code=code))

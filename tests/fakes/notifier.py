@@ -72,6 +72,7 @@ def make_change(
     division: str = VILLAGE,
     causes: Sequence[str] = ("illness",),
     kind: Literal["event", "timer", "replay"] = "event",
+    event_type: str | None = None,
     decided_at: datetime = NOW,
     closed: bool = False,
 ) -> GradeChanged:
@@ -86,7 +87,7 @@ def make_change(
         new=new,
         on_day=date(2026, 3, 2),
         decided_at=decided_at,
-        trigger=Trigger(kind=kind),
+        trigger=Trigger(kind=kind, type=event_type),
         reasons=(Reason(code="RIGID", text_zh="自付60,000元,超过限额", text_en="paid 60,000 yuan itself"),)
         if RiskGrade.from_code(new) > RiskGrade.GREEN
         else (),

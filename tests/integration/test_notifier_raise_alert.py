@@ -192,6 +192,46 @@ async def test_closing_a_household_ends_its_alert_whoever_holds_it_and_tells_tho
     assert sorted(str(one.status) for one in await parts.alerts()) == ["open", "withdrawn"]
 
 
+async def test_corrected_evidence_is_told_to_those_who_were_told_and_sets_the_times_of_the_milder_grade(parts, clock):
+    await parts.people(*RED_TEAM)
+    await parts.take(make_change("red"))
+    async with transaction(parts.engine) as connection:
+        told = "staff_id IN ('cadre-1', 'county-1')"
+        await connection.execute(text(f"UPDATE delivery SET status = 'sent', attempts = 1 WHERE {told}"))
+    clock.move(timedelta(hours=1))
+    await parts.take(make_change("yellow", "red", version=2, kind="replay", event_type="event.corrected"))
+    found = await parts.alert()
+    assert (found.status, found.grade, found.revision) == (AlertStatus.OPEN, "yellow", 2)
+    assert (found.acknowledge_by, found.visit_by) == (None, NOW + timedelta(days=7))
+    assert [step.step for step in found.plan] == ["visit"]
+    # grid-1 hears of a yellow household too, and had not heard yet; town-1 and team-1 never do.
+    second = {line.recipient: line.routed_as for line in found.deliveries if line.revision == 2}
+    assert second == {"cadre-1": "told_before", "county-1": "told_before", "grid-1": "role"}
+    assert {line.reason for line in found.deliveries if line.revision == 2} == {"corrected"}
+    first = {line.recipient: line.status for line in found.deliveries if line.revision == 1}
+    assert first == dict.fromkeys(("cadre-1", "county-1"), "sent") | dict.fromkeys(
+        ("grid-1", "team-1", "town-1"), "suppressed"
+    )
+    detail = await parts.reader.one("", found.id)
+    assert (detail.timeline[-1].kind, detail.timeline[-1].reason) == (StepKind.CORRECTED, "corrected")
+    clock.move(timedelta(hours=30))
+    assert await parts.new_climber().fire_due() == 0, "the times of the graver grade do not hold any more"
+
+
+async def test_who_took_an_alert_on_hears_that_its_evidence_was_not_so_and_closes_it(parts):
+    await parts.people(*RED_TEAM)
+    await parts.take(make_change("red"))
+    async with transaction(parts.engine) as connection:
+        await connection.execute(text("UPDATE delivery SET status = 'sent', attempts = 1"))
+        await connection.execute(text("UPDATE alert SET status = 'acknowledged', owner = 'cadre-1'"))
+    await parts.take(make_change("green", "red", version=2, kind="replay", event_type="event.refuted", causes=()))
+    found = await parts.alert()
+    assert (found.status, found.owner, found.grade) == (AlertStatus.ACKNOWLEDGED, "cadre-1", "green")
+    told = {line.recipient for line in found.deliveries if line.reason == "corrected"}
+    assert told == {person.staff_id for person in RED_TEAM}
+    assert not found.unreachable
+
+
 async def test_an_alert_opened_and_refuted_in_one_batch_tells_nobody(parts):
     await parts.people(*RED_TEAM)
     await parts.take(make_change("red"), make_change("green", "red", version=2, kind="replay", causes=()))

@@ -83,6 +83,27 @@ def test_only_refuted_evidence_withdraws_and_only_an_alert_that_nobody_has_taken
     assert decision.action is action
 
 
+@pytest.mark.parametrize(
+    ("kind", "event_type", "new", "status", "action"),
+    [
+        ("replay", "event.corrected", "yellow", AlertStatus.OPEN, Action.CORRECT),
+        ("replay", "event.refuted", "yellow", AlertStatus.VISITED, Action.CORRECT),
+        ("replay", "event.corrected", "green", AlertStatus.ACKNOWLEDGED, Action.CORRECT),
+        # Nobody has taken it on yet: it is taken back whole.
+        ("replay", "event.corrected", "green", AlertStatus.OPEN, Action.WITHDRAW),
+        # A survey that comes late, a verification, relief that was paid: nothing that was told was wrong.
+        ("replay", "survey.visit", "yellow", AlertStatus.OPEN, Action.NOTE),
+        ("event", "event.verified", "yellow", AlertStatus.OPEN, Action.NOTE),
+        ("event", "relief.temporary_aid", "green", AlertStatus.ACKNOWLEDGED, Action.NOTE),
+        ("replay", "event.corrected", "orange", AlertStatus.OPEN, Action.NOTE),
+        ("replay", "event.corrected", "red", AlertStatus.OPEN, Action.SEND_AGAIN),
+    ],
+)
+def test_a_milder_grade_is_told_only_where_what_was_told_proved_not_to_be_so(kind, event_type, new, status, action):
+    change = make_change(new, "orange", version=2, kind=kind, event_type=event_type)
+    assert decide(change, open_alert(status=status), last_version=1, policy=policy()).action is action
+
+
 def test_closing_a_household_without_an_alert_tells_nobody():
     decision = decide(make_change("green", "red", version=2, closed=True), None, last_version=1, policy=policy())
     assert (decision.action, decision.why) == (Action.IGNORE, Why.HOUSEHOLD_CLOSED)

@@ -59,6 +59,7 @@ def facts(grade=RiskGrade.RED, **values):
             facts(reason=SendReason.REMINDER, task=("每周走访，直至降为橙色", "visited weekly until orange")),
             "【守望】红色预警（定期任务） ▲ 某村 户 H-1024 每周走访，直至降为橙色",
         ),
+        (facts(RiskGrade.YELLOW, reason=SendReason.CORRECTED), "【守望】预警更正 某村 户 H-1024 现为黄色"),
         (facts(reason=SendReason.HOUSEHOLD_CLOSED), "【守望】预警结束 某村 户 H-1024 无需再处理"),
     ],
 )
@@ -73,6 +74,16 @@ def test_the_text_is_chinese_then_english_with_deadlines_and_link():
     assert "https://console.test/alerts/a1b2" in chinese
     assert "Red alert: acknowledge within 2 hours." in english
     assert "Acknowledge by: 2026-03-02 11:30 (Beijing time)" in english
+
+
+def test_a_correction_says_what_holds_now_and_by_when_to_do_what():
+    message = compose(facts(RiskGrade.YELLOW, reason=SendReason.CORRECTED, acknowledge_by=None), WORDING)
+    chinese, english = message.text.split("\n\n", 1)
+    assert chinese.startswith("预警更正：所依据的情况经核实有变，该户现为黄色。\n村：某村\n户：H-1024\n入户期限：")
+    assert english.startswith(
+        "Alert corrected: what it rested on was not so, and the household is now graded Yellow.\n"
+    )
+    assert message.brief.split("\n")[::2] == ["【守望】预警更正", "现为黄色"]
 
 
 def test_the_webhook_body_holds_exactly_the_agreed_fields():

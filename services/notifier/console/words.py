@@ -104,6 +104,7 @@ def _steps(words: Words) -> Mapping[str, str]:
         "opened": words.pgettext("step", "alert raised"),
         "worsened": words.pgettext("step", "worse, told again"),
         "improved": words.pgettext("step", "better"),
+        "corrected": words.pgettext("step", "better by corrected evidence, told again"),
         "updated": words.pgettext("step", "updated"),
         "acknowledged": words.pgettext("step", "acknowledged"),
         "taken_over": words.pgettext("step", "taken over"),

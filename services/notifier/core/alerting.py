@@ -1,6 +1,7 @@
 """Whether a change of grade opens an alert, is told again, is only noted, or withdraws what was told.
 
-A household has at most one alert under way. People close alerts; two things close an alert by themselves: evidence
+A household has at most one alert under way. A milder grade is only noted, unless what was told was never so: then those
+who were told hear it. People close alerts; two things close an alert by themselves: evidence
 that turned out false before anybody took the alert on, and the household's closing in the register.
 """
 
@@ -13,6 +14,8 @@ from shared.alerts import AlertStatus, PlanStep
 from shared.grades import GradeChanged, RiskGrade
 from shared.policy import Policy, Role
 
+MENDING = ("event.corrected", "event.refuted")
+"""Types of events by which what was told turns out not to have been so."""
 SERIOUS = RiskGrade.ORANGE
 """From this grade on a household must not stand without an alert, even if its grade is falling."""
 
@@ -24,6 +27,7 @@ class Action(StrEnum):
     OPEN = "open"
     SEND_AGAIN = "send_again"
     NOTE = "note"
+    CORRECT = "correct"
     WITHDRAW = "withdraw"
 
 
@@ -38,6 +42,7 @@ class Why(StrEnum):
     GRADE_WORSE = "grade_worse"
     NEW_FIRST_CAUSE = "new_first_cause"
     GRADE_BETTER = "grade_better"
+    CORRECTED = "corrected"
     UNCHANGED = "unchanged"
     REFUTED = "refuted"
     HOUSEHOLD_CLOSED = "household_closed"
@@ -98,6 +103,8 @@ def _without_alert(change: GradeChanged, roles: tuple[Role, ...]) -> Decision:
 def _with_alert(change: GradeChanged, alert: OpenAlert, roles: tuple[Role, ...], policy: Policy) -> Decision:
     if _is_refuted(change, alert, policy):
         return Decision(Action.WITHDRAW, Why.REFUTED)
+    if change.new_grade < alert.grade and _is_mended(change):
+        return Decision(Action.CORRECT, Why.CORRECTED, roles)
     if not roles:
         return Decision(Action.NOTE, Why.GRADE_BETTER if change.new_grade < alert.grade else Why.GRADE_NOT_TOLD)
     if change.new_grade > alert.grade:
@@ -115,6 +122,10 @@ def _is_refuted(change: GradeChanged, alert: OpenAlert, policy: Policy) -> bool:
     told = [RiskGrade.from_code(code) for code, roles in policy.routing.items() if roles]
     below_all = not told or change.new_grade < min(told)
     return change.trigger.kind == "replay" and below_all and alert.status is AlertStatus.OPEN
+
+
+def _is_mended(change: GradeChanged) -> bool:
+    return change.trigger.kind == "replay" and change.trigger.type in MENDING
 
 
 def deadlines(grade: RiskGrade, policy: Policy, now: datetime, wording: Wording) -> Deadlines:

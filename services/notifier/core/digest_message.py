@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from services.notifier.core.digests import Group, NamedAlert, Section
 from services.notifier.core.message import Message, colour_en, colour_zh, local_time, plain
 from services.notifier.core.words import Wording, Words
-from shared.alerts import AlertStatus, ChannelName, DigestAlert, DigestBody, DigestBurst, SendReason
+from shared.alerts import TAKEN_BACK, AlertStatus, ChannelName, DigestAlert, DigestBody, DigestBurst, SendReason
 from shared.policy import Look
 
 _LATE = (SendReason.OVERDUE, SendReason.OVERDUE_VISIT)
-_UNTIMED = (*_LATE, SendReason.REMINDER, SendReason.WITHDRAWN, SendReason.HOUSEHOLD_CLOSED)
+_UNTIMED = (*_LATE, SendReason.REMINDER, *TAKEN_BACK)
 """Reasons for which an alert's deadlines say nothing about what is to be done."""
 VILLAGES_IN_SUBJECT, VILLAGES_IN_BRIEF = 1, 5
 LONGEST_VILLAGE = 40
@@ -200,6 +200,8 @@ class _Telling:
                 return words.pgettext("digest", "withdrawn, nothing needs to be done")
             case SendReason.HOUSEHOLD_CLOSED:
                 return words.pgettext("digest", "closed in the register, nothing needs to be done")
+            case SendReason.CORRECTED:
+                return words.pgettext("digest", "corrected, now %(colour)s", colour=self.colour(one.look))
             case _:
                 return self._deadline(one) + self._again(one)
 

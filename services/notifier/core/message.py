@@ -118,6 +118,8 @@ class _Telling:
                 return _("[Shouwang] Alert withdrawn: %(place)s, nothing needs to be done any more", place=place)
             case SendReason.HOUSEHOLD_CLOSED:
                 return _("[Shouwang] Alert ended: %(place)s, nothing needs to be done any more", place=place)
+            case SendReason.CORRECTED:
+                return _("[Shouwang] Alert corrected: %(place)s, now %(colour)s", place=place, colour=self.colour)
             case _:
                 return _(
                     "[Shouwang] %(title)s%(again)s %(sign)s %(place)s: %(call)s",
@@ -154,6 +156,8 @@ class _Telling:
                 return _("[Shouwang] Alert withdrawn"), place, over, link
             case SendReason.HOUSEHOLD_CLOSED:
                 return _("[Shouwang] Alert ended"), place, over, link
+            case SendReason.CORRECTED:
+                return _("[Shouwang] Alert corrected"), place, _("now %(colour)s", colour=self.colour), link
             case _:
                 title, again, sign = self._title(), self._again(), self.facts.look.sign
                 what = _("[Shouwang] %(title)s%(again)s %(sign)s", title=title, again=again, sign=sign)
@@ -216,6 +220,11 @@ class _Telling:
                 return _(
                     "The alert sent before has ended: the household was closed in the register."
                     " Nothing needs to be done."
+                )
+            case SendReason.CORRECTED:
+                return _(
+                    "Alert corrected: what it rested on was not so, and the household is now graded %(colour)s.",
+                    colour=self.colour,
                 )
             case _:
                 sign, title = self.facts.look.sign, self._title()

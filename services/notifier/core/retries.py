@@ -4,15 +4,15 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.alerts import ENDINGS, AlertStatus, DeliveryStatus, SendReason
+from shared.alerts import TAKEN_BACK, AlertStatus, DeliveryStatus, SendReason
 
 WAITS_SECONDS = (5.0, 30.0, 120.0, 600.0)
 LATER_WAITS_SECONDS = 1_800.0
 # A receiver may ask for more time, but a message about a household must not lie for hours at its word.
 LONGEST_RETRY_AFTER_SECONDS = 1_800.0
 NOTICE_GIVEN_UP_AFTER = timedelta(hours=24)
-NOTICES = frozenset({*ENDINGS, SendReason.REMINDER, SendReason.TEST})
-"""What nobody can acknowledge: wanted until it is taken, or tried for long enough."""
+NOTICES = frozenset({*TAKEN_BACK, SendReason.REMINDER, SendReason.TEST})
+"""What waits for nobody's acknowledgement: wanted until it is taken, or tried for long enough."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from services.notifier.store.due import Aftermath, Due, DueLine
 from services.notifier.store.fallbacks import Unserved, pass_on
 from services.notifier.store.rota import read_register_at
 from services.notifier.store.rows import DeliveryRow, StepRow
-from shared.alerts import ENDINGS, DeliveryStatus, SendReason, StepKind
+from shared.alerts import TAKEN_BACK, DeliveryStatus, SendReason, StepKind
 from shared.db.tables.notifier import alert, alert_step, contact, delivery
 
 
@@ -25,7 +25,7 @@ async def after_failure(
     """Note it, use the person's next channel, and if nobody else hears of the alert tell the duty officers."""
     facts = {"detail": attempt.code, "channel": due.channel, "staff_id": due.staff_id}
     await _note(connection, StepRow(line.alert_id, now, StepKind.DELIVERY_FAILED, facts=facts))
-    if line.reason in ENDINGS:
+    if line.reason in TAKEN_BACK:
         return Aftermath()
     passed_on = await _pass_on(connection, due, line, now)
     if line.reason in (SendReason.OVERDUE, SendReason.OVERDUE_VISIT):

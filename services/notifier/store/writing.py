@@ -13,12 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.notifier.core.routing import ancestors
 from services.notifier.store.rota import read_register_at
 from services.notifier.store.rows import AlertRow, DeliveryRow, MessageRow, Register, StepRow
+from shared.alerts import TAKEN_BACK
 from shared.db.tables.notifier import alert, alert_message, alert_step, delivery
 from shared.errors import TemporaryFailure
 
 UNIQUE_VIOLATION = "23505"
 # A newer revision takes the place of an older one only for people who hear of the newer one; the others keep theirs.
-# No staff_id: the older ones end for everybody, as for an alert that has closed.
+# No staff_id: the older ones end for everybody, where they say what is not so any more.
 _SUPERSEDE = text(
     """
     UPDATE delivery SET status = 'suppressed', detail = 'superseded'
@@ -66,11 +67,12 @@ class AlertWriting:
     async def _supersede(
         self, alerts: Sequence[AlertRow], messages: Sequence[MessageRow], deliveries: Sequence[DeliveryRow]
     ) -> None:
-        closed = {row.alert_id for row in alerts if row.closed_at is not None}
+        over = {row.alert_id for row in alerts if row.closed_at is not None}
+        over |= {one.alert_id for one in messages if one.reason in TAKEN_BACK}
         newer: set[tuple[str, int, str | None]] = {
-            (one.alert_id, one.revision, None) for one in messages if one.alert_id in closed
+            (one.alert_id, one.revision, None) for one in messages if one.alert_id in over
         }
-        newer |= {(one.alert_id, one.revision, one.staff_id) for one in deliveries if one.alert_id not in closed}
+        newer |= {(one.alert_id, one.revision, one.staff_id) for one in deliveries if one.alert_id not in over}
         if newer:
             alert_ids, revisions, staff_ids = zip(*newer, strict=True)
             values = {"alert_ids": list(alert_ids), "revisions": list(revisions), "staff_ids": list(staff_ids)}

@@ -15,7 +15,7 @@ from tests.chaos.checker.verdict import Findings
 
 UNDER_WAY = ("open", "acknowledged", "visited")
 # What the timeline writes as the reason of a step that told people something.
-TELLS = {"opened_worse", "opened_serious", "grade_worse", "new_first_cause", "refuted", "household_closed"}
+TELLS = {"opened_worse", "opened_serious", "grade_worse", "new_first_cause", "refuted", "household_closed", "corrected"}
 
 
 @dataclass

@@ -12,7 +12,7 @@ from tests.chaos.checker.evidence import Evidence
 from tests.chaos.checker.journals import Journals, Line
 from tests.chaos.checker.judge_alerts import AlertTold
 from tests.chaos.checker.tables import DeliveryRow, DigestRow, MessageRow, Tables
-from tests.chaos.checker.tellings import ENDINGS, ORANGE, Telling, recipients
+from tests.chaos.checker.tellings import ORANGE, TAKEN_BACK, Telling, recipients
 from tests.chaos.checker.verdict import Findings
 
 FINAL = {"http_410", "no_address", "unusable_address", "private_address"}
@@ -96,11 +96,11 @@ class _Receipts:
             rows = self._deliveries.get((alert_id, revision), ())
             if (alert_id, revision) not in self._messages:
                 self._findings.convict("silent", f"{alert_id}/{revision}", "has no message for what must be told")
-            elif telling.reason not in ENDINGS and not self._journals.marks("staff changed"):
+            elif telling.reason not in TAKEN_BACK and not self._journals.marks("staff changed"):
                 self._people(f"{alert_id}/{revision}", telling, rows)
         last = told.tellings[-1]
         heard = [self._first(alert_id, revision) for revision in range(1, len(told.tellings) + 1)]
-        if last.reason not in ENDINGS and heard[-1] is None:
+        if last.reason not in TAKEN_BACK and heard[-1] is None:
             self._unheard.add(alert_id)
             self._findings.convict("silent", alert_id, "no device has what stands in the end")
         for place, telling in enumerate(told.tellings):

@@ -11,8 +11,10 @@ from typing import Any, Literal, NamedTuple
 from tests.chaos.checker.refold import Change, reference
 from tests.chaos.checker.tables import StaffRow, TransitionRow
 
-Reason = Literal["opened", "grade_worse", "new_first_cause", "withdrawn", "household_closed"]
+Reason = Literal["opened", "grade_worse", "new_first_cause", "withdrawn", "household_closed", "corrected"]
 ENDINGS = ("withdrawn", "household_closed")
+TAKEN_BACK = (*ENDINGS, "corrected")
+MENDING = ("event.refuted", "event.corrected")
 ORANGE = 3
 ROUTING: dict[str, list[str]] = json.loads(
     (Path(__file__).parents[3] / "shared/policies/national-2020-01-01.json").read_text(encoding="utf-8")
@@ -26,7 +28,7 @@ LEVELS = (12, 9, 6, 4, 2)
 class Told(NamedTuple):
     """One change of grade, as the notifier got to know it. event: (source, id) of what brought it, if an event did.
 
-    closed: the register closed the household.
+    closed: the register closed the household. mended: evidence turned out not to be so.
     """
 
     version: int
@@ -37,6 +39,7 @@ class Told(NamedTuple):
     rewritten: bool
     event: tuple[str | None, str | None]
     closed: bool = False
+    mended: bool = False
 
 
 class Telling(NamedTuple):
@@ -81,6 +84,8 @@ def tellings(changes: Iterable[Told], *, can_withdraw: bool) -> list[Telling]:
                 reason, causes = "opened", set()
         elif change.rewritten and change.new < LEAST_TOLD and can_withdraw:
             reason = "withdrawn"
+        elif change.mended and change.new < grade:
+            reason = "corrected"
         elif roles and change.new > grade:
             reason = "grade_worse"
         elif roles and change.new == grade and change.first_cause and change.first_cause not in causes:
@@ -131,6 +136,7 @@ def _stored(row: TransitionRow) -> Told:
         rewritten=trigger["kind"] == "replay",
         event=(trigger["source"], trigger["event_id"]),
         closed=change.get("closed", False),
+        mended=trigger["kind"] == "replay" and trigger["type"] in MENDING,
     )
 
 
@@ -139,9 +145,11 @@ def _meant(version: int, meant: Sequence[Change]) -> Told | None:
         return None
     change, row = meant[version - 1], meant[version - 1].by
     assert row is not None
-    causes, rewritten = (change.result or {"causes": []})["causes"], row.type in ("event.refuted", "event.corrected")
+    causes, rewritten = (change.result or {"causes": []})["causes"], row.type in MENDING
     first_cause = causes[0] if causes else None
-    return Told(version, change.old, change.new, row.division, first_cause, rewritten, row.who, change.result is None)
+    return Told(
+        version, change.old, change.new, row.division, first_cause, rewritten, row.who, change.result is None, rewritten
+    )
 
 
 def _upwards(division: str) -> list[str]:
