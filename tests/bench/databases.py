@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -34,27 +34,19 @@ class Databases:
         return dsn_of(self._server, name)
 
     @asynccontextmanager
-    async def new(self, name: str) -> AsyncIterator[str]:
-        """Make an empty database for a block; its full name."""
-        full = f"{self._run}_{name}"
-        await self._do(f'CREATE DATABASE "{full}"')
-        try:
-            yield full
-        finally:
-            await self._drop(full)
+    async def copy_of(self, template: str = "template0") -> AsyncIterator[str]:
+        """Copy a database for a block, or make an empty one; its name. Nobody may be connected to the template.
 
-    @asynccontextmanager
-    async def copy_of(self, template: str) -> AsyncIterator[str]:
-        """Copy a database for a block; nobody may be connected to it. Each copy begins right after a checkpoint."""
+        The copy is written whole and a checkpoint lies behind it, so every round begins with the same to do.
+        """
         self._made += 1
-        full = f"{self._run}_{self._made}"
+        name = f"{self._run}_{self._made}"
         # The files as they are: going through the log would write each of them twice.
-        await self._do(f'CREATE DATABASE "{full}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+        await self._do(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
         try:
-            await self._checkpoint()
-            yield full
+            yield name
         finally:
-            await self._drop(full)
+            await self._do(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     @asynccontextmanager
     async def connection(self, name: str) -> AsyncIterator["asyncpg.Connection[Any]"]:
@@ -70,14 +62,6 @@ class Databases:
         async with self.connection(MAINTENANCE_DATABASE) as connection:
             shown = {name: str(await connection.fetchval(f"SHOW {name}")) for name in SHOWN_SETTINGS}
             return {"version": str(await connection.fetchval("SHOW server_version")).split()[0], **shown}
-
-    async def _checkpoint(self) -> None:
-        # On a server that is not ours we may not be allowed to; then the rounds begin where they begin.
-        with suppress(asyncpg.InsufficientPrivilegeError):
-            await self._do("CHECKPOINT")
-
-    async def _drop(self, full: str) -> None:
-        await self._do(f'DROP DATABASE IF EXISTS "{full}" WITH (FORCE)')
 
     async def _do(self, statement: str) -> None:
         async with self.connection(MAINTENANCE_DATABASE) as connection:

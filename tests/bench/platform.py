@@ -126,7 +126,7 @@ async def open_platform(directory: Path) -> AsyncIterator[BenchPlatform]:
         if not dsn:
             dsn = (await _started(LocalPostgres(servers, port=0, settings=POSTGRES_SETTINGS), stack)).dsn
         databases = Databases(dsn)
-        schema = await stack.enter_async_context(databases.new("schema"))
+        schema = await stack.enter_async_context(databases.copy_of())
         await in_thread(lambda: migrate(databases.dsn_of(schema)))
         yield BenchPlatform(kafka, databases, schema, directory)
 

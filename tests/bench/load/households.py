@@ -46,9 +46,14 @@ class Load:
         return day_of(self.now) - timedelta(days=ENROLLED_DAYS_AGO)
 
 
+def digits_of(number: int) -> str:
+    """The number as it stands in the household's id, its alias and the ids of its register's events."""
+    return f"{number:08d}"
+
+
 def household_id(number: int) -> str:
     """The household's id; all are of one length."""
-    return f"B{number:08d}"
+    return f"B{digits_of(number)}"
 
 
 def division_of(number: int) -> str:
@@ -80,14 +85,14 @@ def enrolment(number: int, load: Load) -> EventMessage:
     """The event that brought it into the register, as it stood on the log."""
     return EventMessage(
         specversion="1.0",
-        id=f"enrol-{number:08d}",
+        id=f"enrol-{digits_of(number)}",
         source=REGISTER.source,
         type=wire_type("registry.enrolled"),
         subject=household_id(number),
         time=load.enrolled_at,
         division=division_of(number),
         sourceclass=SourceClass.DEPARTMENT,
-        data={**register_of(kind_of(number), load.enrolled_on), "alias": f"H-{number:08d}"},
+        data={**register_of(kind_of(number), load.enrolled_on), "alias": f"H-{digits_of(number)}"},
         recordedat=load.enrolled_at,
         keyid=KEY,
     )
