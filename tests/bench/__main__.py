@@ -4,12 +4,14 @@ Exit status: 0 if all were measured, 1 if one failed, 2 for a wrong command. How
 """
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 import uvloop
 
+from shared.logs import configure_logs
 from tests.bench.document import DOCUMENT, write_document
 from tests.bench.lines import MEASUREMENTS
 from tests.bench.measurement import chosen_names
@@ -36,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         names = chosen_names(MEASUREMENTS, patterns, quick=settings.quick)
     except ValueError as error:
         parser.error(str(error))
+    _logs_to_stderr()
     try:
         report = uvloop.run(run(settings, names, MEASUREMENTS, lambda report: _keep(settings, report)))
     except KeyboardInterrupt:
@@ -45,6 +48,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if settings.is_whole:
         write_document(DOCUMENT, report.measured, report.circumstances)
     return 1 if report.failed else 0
+
+
+def _logs_to_stderr() -> None:
+    """Standard output is for the figures; of our own parts of the product only warnings are of interest."""
+    configure_logs("bench", "WARNING")
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(sys.stderr)
+    # A topic that was made a moment ago has no leader yet; the library tries again, and says so each time.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
 def _keep(settings: BenchSettings, report: Report) -> None:

@@ -7,12 +7,15 @@ from fnmatch import fnmatchcase
 from tests.bench.bench import Bench
 from tests.bench.line import Line, Rounds
 
-Measure = Callable[[Bench], Awaitable[Mapping[Line, Rounds]]]
+Measure = Callable[[Bench], Awaitable[Mapping[Line, Rounds | Exception]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One piece of work. measure: returns at least those of the lines that `bench.wants`."""
+    """One piece of work. measure: returns at least those of the lines that `bench.wants`.
+
+    Where several lines share their rounds, one that failed alone is returned as its exception; else raise.
+    """
 
     lines: Sequence[Line]
     measure: Measure

@@ -6,7 +6,7 @@ Durable: fsync and synchronous_commit are on, as in the house. Nothing is kept f
 import os
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,9 +35,13 @@ Server = TypeVar("Server", bound=LocalServer)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A database and topics of a measurement's own. settings: further environment of the services there."""
+    """A database and topics of a measurement's own.
+
+    database: the name of it, for `databases.connection`. settings: further environment of the services there.
+    """
 
     kafka: str
+    database: str
     database_url: str
     topic_prefix: str
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -57,12 +61,13 @@ class Place:
 
 
 class BenchPlatform:
-    """The servers of a run. schema: name of a migrated, empty database to copy."""
+    """The servers of a run. schema: name of a migrated, empty database to copy; scratch: folder for a run's files."""
 
-    def __init__(self, kafka: str, databases: Databases, schema: str, directory: Path) -> None:
+    def __init__(self, kafka: str, databases: Databases, schema: str, directory: Path, scratch: Path) -> None:
         self.kafka = kafka
         self.databases = databases
         self.schema = schema
+        self.scratch = scratch
         self._directory = directory
 
     async def topics(self) -> str:
@@ -79,13 +84,22 @@ class BenchPlatform:
         """
         prefix = topic_prefix or await self.topics()
         async with self.databases.copy_of(template or self.schema) as name:
-            yield Place(self.kafka, asyncpg_url(self.databases.dsn_of(name)), prefix)
+            yield Place(self.kafka, name, asyncpg_url(self.databases.dsn_of(name)), prefix)
 
     @asynccontextmanager
     async def service(
-        self, kind: str, place: Place, *, name: str | None = None, settings: Mapping[str, str] | None = None
+        self,
+        kind: str,
+        place: Place,
+        *,
+        name: str | None = None,
+        argv: Sequence[str] | None = None,
+        settings: Mapping[str, str] | None = None,
     ) -> AsyncIterator[Program]:
-        """Run `shouwang-<kind> serve` for a block; it need not be ready when that begins: `wait_ready`."""
+        """Run `shouwang-<kind> serve` for a block; it need not be ready when that begins: `wait_ready`.
+
+        name: where several run. argv: another program in its place. settings: further environment.
+        """
         port = free_port(0)
         environment = {
             **place.environment,
@@ -93,13 +107,14 @@ class BenchPlatform:
             f"SHOUWANG_{kind.upper()}_PORT": str(port),
             **(settings or {}),
         }
-        argv = service_command(kind, "serve")
-        async with program(name or kind, argv, environment, self._directory, f"http://{LOOPBACK}:{port}") as running:
+        url = f"http://{LOOPBACK}:{port}"
+        command = argv or service_command(kind, "serve")
+        async with program(name or kind, command, environment, self._directory, url) as running:
             yield running
 
     @asynccontextmanager
     async def command(
-        self, name: str, argv: list[str], place: Place, settings: Mapping[str, str] | None = None
+        self, name: str, argv: Sequence[str], place: Place, settings: Mapping[str, str] | None = None
     ) -> AsyncIterator[Program]:
         """Run any other program at a place for a block."""
         async with program(name, argv, {**place.environment, **(settings or {})}, self._directory) as running:
@@ -114,10 +129,12 @@ async def open_platform(directory: Path) -> AsyncIterator[BenchPlatform]:
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(RunLock(directory))
-        servers = directory / "servers"
-        shutil.rmtree(servers, ignore_errors=True)
+        servers, scratch = directory / "servers", directory / "scratch"
+        for folder in (servers, scratch):
+            shutil.rmtree(folder, ignore_errors=True)
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
         shutil.rmtree(directory / "logs", ignore_errors=True)
-        stack.callback(shutil.rmtree, servers, ignore_errors=True)
+        scratch.mkdir(parents=True)
         kafka = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
         dsn = os.environ.get("DATABASE_URL")
         if not kafka:
@@ -128,7 +145,7 @@ async def open_platform(directory: Path) -> AsyncIterator[BenchPlatform]:
         databases = Databases(dsn)
         schema = await stack.enter_async_context(databases.copy_of())
         await in_thread(lambda: migrate(databases.dsn_of(schema)))
-        yield BenchPlatform(kafka, databases, schema, directory)
+        yield BenchPlatform(kafka, databases, schema, directory, scratch)
 
 
 async def _started(server: Server, stack: AsyncExitStack) -> Server:

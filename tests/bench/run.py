@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from tests.bench.bench import Bench
-from tests.bench.line import Line, Measured
+from tests.bench.line import Line, Measured, Rounds
 from tests.bench.machine import circumstances
 from tests.bench.measurement import Measurement
 from tests.bench.progress import Progress
@@ -52,11 +52,18 @@ async def _measured(measurement: Measurement, wanted: Sequence[Line], bench: Ben
         found = await measurement.measure(bench)
     except Exception as error:
         # Whatever it is, it is this line's: a server that did not start, a fault in the line or in the product.
-        bench.progress.end()
-        traceback.print_exc()
-        reason = f"{type(error).__name__}: {error}"
-        return [Measured(line, failed=reason) for line in wanted]
-    return [
-        Measured(line, found[line]) if line in found else Measured(line, failed="its measurement did not return it")
-        for line in wanted
-    ]
+        found = dict.fromkeys(wanted, error)
+    bench.progress.end()
+    for failure in {id(one): one for one in found.values() if isinstance(one, Exception)}.values():
+        traceback.print_exception(failure)
+    return [_one(line, found.get(line)) for line in wanted]
+
+
+def _one(line: Line, found: Rounds | Exception | None) -> Measured:
+    match found:
+        case Rounds():
+            return Measured(line, found)
+        case None:
+            return Measured(line, failed="its measurement did not return it")
+        case failure:
+            return Measured(line, failed=f"{type(failure).__name__}: {failure}")

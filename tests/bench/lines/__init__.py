@@ -2,7 +2,23 @@
 
 from collections.abc import Sequence
 
-from tests.bench.lines import core, decoding
+from tests.bench.lines import (
+    core,
+    decoding,
+    scorer_growth,
+    scorer_nights,
+    scorer_rate,
+    scorer_reading,
+    scorer_stages,
+)  # fmt: skip
 from tests.bench.measurement import Measurement
 
-MEASUREMENTS: Sequence[Measurement] = [*core.MEASUREMENTS, *decoding.MEASUREMENTS]
+MEASUREMENTS: Sequence[Measurement] = [
+    *core.MEASUREMENTS,
+    *decoding.MEASUREMENTS,
+    *scorer_rate.MEASUREMENTS,
+    *scorer_reading.MEASUREMENTS,
+    *scorer_stages.MEASUREMENTS,
+    *scorer_nights.MEASUREMENTS,
+    *scorer_growth.MEASUREMENTS,
+]

@@ -72,9 +72,7 @@ async def make_models(databases: Databases, schema: str, history: History) -> Se
     return [Model(number, events, rows[number]) for number, events in histories.items()]
 
 
-async def fold_into(
-    dsn: str, partition: TopicPartition, events: Sequence[EventMessage], first_offset: int = 0
-) -> None:
+async def fold_into(dsn: str, partition: TopicPartition, events: Sequence[EventMessage], first_offset: int = 0) -> None:
     """Let the scorer's handler take events of one partition, as if the log held them from this offset on."""
     settings = ServiceSettings(database_url=SecretStr(asyncpg_url(dsn)), kafka_bootstrap_servers="not needed")
     clock = SettableClock(_just_after(events))
