@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
 
-.PHONY: help setup run smoke test test-unit check rules-soak bench fuzz chaos chaos-selftest format schemas words lock clean
+.PHONY: help setup run smoke test test-unit check rules-soak bench bench-quick fuzz chaos chaos-selftest format schemas words lock clean
 
 help: ## Print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,8 +39,14 @@ check: $(VENV)/dev-ready ## Lint, types, import rules, drift of schemas and word
 rules-soak: $(VENV)/dev-ready ## Grade 20,000 made-up histories by the core and by a second, naive implementation; print the differences
 	@exec $(BIN)/python -m tests.rules.soak 20000
 
-bench: $(VENV)/dev-ready ## Measure folding and grading one household, each figure beside its own ceiling
-	@exec $(BIN)/python -m tests.bench.core
+SCALE ?= 1
+# Not from the environment: some shells export LINES, the height of the terminal.
+CHOSEN = $(if $(findstring command,$(origin LINES)),$(LINES),*)
+bench: $(VENV)/dev-ready $(VENV)/kafka-ready ## Measure the speed beside ceilings of the same run, into docs/performance.md (LINES=core.* chooses, SCALE=0.01 tries)
+	@exec $(BIN)/python -m tests.bench --lines "$(CHOSEN)" --scale $(SCALE)
+
+bench-quick: $(VENV)/dev-ready $(VENV)/kafka-ready ## The marked lines of the benchmark, one round each, at smaller sizes, within 12 minutes
+	@exec $(BIN)/python -m tests.bench --quick --lines "$(CHOSEN)" --scale $(SCALE)
 
 SECONDS ?= 60
 fuzz: $(VENV)/dev-ready ## Feed made-up bytes to every reader and made-up requests to ingest for SECONDS=60; a find is kept and fails

@@ -72,7 +72,7 @@ class LocalKafka(LocalServer):
 
     port: of the client listener; None = 9092 or the next free one, 0 = any free one. It stays over restarts of this
     object. heap_megabytes: the most that Java may use for objects; the process needs about 150 MB beside it.
-    node: its place in a cluster, whose ports are given there.
+    settings: over SETTINGS. node: its place in a cluster, whose ports are given there.
     """
 
     name: ClassVar[str] = "kafka"
@@ -85,9 +85,11 @@ class LocalKafka(LocalServer):
         cache: Path = CACHE,
         lock: Path = LOCK_FILE,
         heap_megabytes: int = 320,
+        settings: Mapping[str, str] | None = None,
         node: ClusterNode | None = None,
     ) -> None:
         super().__init__(directory)
+        self._settings = {**SETTINGS, **(settings or {})}
         self._wanted = DEFAULT_PORT if port is None else port
         self._cache = cache / "kafka"
         self._lock = lock
@@ -138,7 +140,7 @@ class LocalKafka(LocalServer):
         scratch.mkdir()
 
     def _write_settings(self, own: Mapping[str, str]) -> None:
-        lines = [f"{key}={value}\n" for key, value in {**SETTINGS, **own}.items()]
+        lines = [f"{key}={value}\n" for key, value in {**self._settings, **own}.items()]
         (self.home / "server.properties").write_text("".join(lines), encoding="ascii")
 
     def _format(self, jars: list[Path]) -> None:

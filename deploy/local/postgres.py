@@ -12,7 +12,7 @@ import importlib.util
 import os
 import secrets
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -56,18 +56,25 @@ class LocalPostgres(LocalServer):
     """One PostgreSQL server, kept under `directory`/postgres, with an empty database `shouwang`.
 
     port: None = 5432 or the next free one, 0 = any free one; it stays over restarts of this object. durable: False
-    for tests (no fsync). programs: folder of `postgres` and `initdb`, by default the wheel's.
+    for tests (no fsync). settings: over SETTINGS. programs: folder of `postgres` and `initdb`, by default the wheel's.
     """
 
     name: ClassVar[str] = "postgres"
     stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # "fast": open transactions are rolled back
 
     def __init__(
-        self, directory: Path | str, port: int | None = None, *, durable: bool = True, programs: Path | None = None
+        self,
+        directory: Path | str,
+        port: int | None = None,
+        *,
+        durable: bool = True,
+        settings: Mapping[str, str] | None = None,
+        programs: Path | None = None,
     ) -> None:
         super().__init__(directory)
         self._wanted = DEFAULT_PORT if port is None else port
         self._durable = durable
+        self._settings = {**SETTINGS, **({} if durable else FAST_SETTINGS), **(settings or {})}
         self._port: int | None = None
         self._files = self.home / "files"
         self._password_file = self.directory / "postgres.password"
@@ -112,7 +119,7 @@ class LocalPostgres(LocalServer):
         if not (self._files / "PG_VERSION").exists():
             self._make_files(user)
         self._same_version()
-        settings = {**SETTINGS, **({} if self._durable else FAST_SETTINGS), "port": str(self._port)}
+        settings = {**self._settings, "port": str(self._port)}
         options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         return self._command("postgres", "-D", str(self._files), *options, user=user)
 

@@ -1,0 +1,24 @@
+"""The lines, in the order in which they are measured: first those that need no server."""
+
+from collections.abc import Sequence
+
+from tests.bench.lines import (
+    core,
+    decoding,
+    scorer_growth,
+    scorer_nights,
+    scorer_rate,
+    scorer_reading,
+    scorer_stages,
+)  # fmt: skip
+from tests.bench.measurement import Measurement
+
+MEASUREMENTS: Sequence[Measurement] = [
+    *core.MEASUREMENTS,
+    *decoding.MEASUREMENTS,
+    *scorer_rate.MEASUREMENTS,
+    *scorer_reading.MEASUREMENTS,
+    *scorer_stages.MEASUREMENTS,
+    *scorer_nights.MEASUREMENTS,
+    *scorer_growth.MEASUREMENTS,
+]
