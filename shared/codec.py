@@ -96,6 +96,16 @@ class JsonFraction:
         return "JsonFraction()"
 
 
+def fraction_at(document: object, *steps: str | int) -> str | None:
+    """Return the JSON pointer of the first fraction in a decoded document; None if it has none and can be encoded."""
+    if isinstance(document, JsonFraction):
+        return pointer(*steps)
+    inside = (
+        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    )
+    return next((found for step, one in inside if (found := fraction_at(one, *steps, step)) is not None), None)
+
+
 def encode_json(document: object) -> bytes:
     """Encode compactly as UTF-8, keys in the order given, refusing NaN and Infinity."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()

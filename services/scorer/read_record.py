@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from shared.bus.ports import Record
 from shared.clock import day_of
-from shared.codec import MalformedJson, canonical_json, pointer
+from shared.codec import MalformedJson, canonical_json, fraction_at, pointer
 from shared.errors import InvalidMessage
 from shared.events.catalogue import EVENT_TYPES
 from shared.events.envelope import MAX_AHEAD, EventMessage, event_identity, read_event
@@ -100,6 +100,10 @@ def _check(record: Record, message: EventMessage, now: datetime) -> None:
         known.payload.model_validate(message.data, extra="ignore")
     except ValidationError as error:
         raise InvalidMessage("INVALID_PAYLOAD", _places(error)) from error
+    place = fraction_at(message.data)
+    if place is not None:
+        # No model looked there; without a value it can neither be kept nor compared.
+        raise InvalidMessage("INVALID_PAYLOAD", f"{place}: fraction")
 
 
 def _received(record: Record, message: EventMessage) -> ReceivedEvent:
