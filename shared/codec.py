@@ -106,14 +106,18 @@ def fraction_at(document: object, *steps: str | int) -> str | None:
     return next((found for step, one in inside if (found := fraction_at(one, *steps, step)) is not None), None)
 
 
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_CANONICAL = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=True)
+
+
 def encode_json(document: object) -> bytes:
     """Encode compactly as UTF-8, keys in the order given, refusing NaN and Infinity."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    return _COMPACT.encode(document).encode()
 
 
 def canonical_json(document: object) -> bytes:
     """Encode with sorted keys: equal documents give equal bytes, so that their hashes can be compared."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
+    return _CANONICAL.encode(document).encode()
 
 
 def pointer(*steps: str | int) -> str:
