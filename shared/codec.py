@@ -8,7 +8,7 @@ surrogates, control and direction-changing characters, and documents deeper or w
 import json
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -48,7 +48,7 @@ _STACKED_MARKS = re.compile(
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}|[0-9]{1,6}")
 # A text that nobody closes is one token too, and nothing is ever gone back over: else a body of escaped quotes would be
 # read again from each of its quotes (3 s for 32 KiB).
-_DEPTH_TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{\]}]', re.DOTALL)
+_DEPTH_TOKENS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{\]}]', re.DOTALL)
 _ARRAY_TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{\]},]', re.DOTALL)
 
 
@@ -67,22 +67,22 @@ def decode_json(body: bytes, limits: Limits = FROM_CLIENT) -> Any:
     event is a whole one, and amounts with fen are strings such as "12.50".
     Strings come out in Unicode normal form C. Raises MalformedJson.
     """
-    text = _decode_text(body)
-    _check_depth(body, limits.depth)
-    keys = _KeyCounter(limits.keys)
+    return decode_json_text(_decode_text(body), limits)
+
+
+def decode_json_text(text: str, limits: Limits) -> Any:
+    """Decode like `decode_json` what is text already, such as a part of a document."""
+    # Each level opens a bracket, each key is followed by a colon: few of either need no exact count.
+    if text.count("[") + text.count("{") > limits.depth:
+        _check_depth(text, limits.depth)
+    decoder = _DECODER if text.count(":") <= limits.keys else _decoder(_KeyCounter(limits.keys).unique_object)
     try:
-        document = json.loads(
-            text,
-            object_pairs_hook=keys.unique_object,
-            parse_constant=_refuse_constant,
-            parse_float=JsonFraction,
-            parse_int=_whole_number,
-        )
+        document = decoder.decode(text)
     except json.JSONDecodeError as error:
         raise _malformed(
             "not_json", f"this is not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
         ) from None
-    return _clean(document, "")
+    return document if _holds_clean_texts_only(text) else _clean(document)
 
 
 class JsonFraction:
@@ -96,14 +96,28 @@ class JsonFraction:
         return "JsonFraction()"
 
 
+def fraction_at(document: object, *steps: str | int) -> str | None:
+    """Return the JSON pointer of the first fraction in a decoded document; None if it has none and can be encoded."""
+    if isinstance(document, JsonFraction):
+        return pointer(*steps)
+    inside = (
+        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    )
+    return next((found for step, one in inside if (found := fraction_at(one, *steps, step)) is not None), None)
+
+
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_CANONICAL = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=True)
+
+
 def encode_json(document: object) -> bytes:
     """Encode compactly as UTF-8, keys in the order given, refusing NaN and Infinity."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    return _COMPACT.encode(document).encode()
 
 
 def canonical_json(document: object) -> bytes:
     """Encode with sorted keys: equal documents give equal bytes, so that their hashes can be compared."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
+    return _CANONICAL.encode(document).encode()
 
 
 def pointer(*steps: str | int) -> str:
@@ -126,16 +140,16 @@ def _decode_text(body: bytes) -> str:
     return text
 
 
-def _check_depth(body: bytes, most: int) -> None:
+def _check_depth(text: str, most: int) -> None:
     # Counted before parsing: the parser itself recurses, and a deep enough document would end it.
     depth = 0
-    for token in _DEPTH_TOKENS.finditer(body):
+    for token in _DEPTH_TOKENS.finditer(text):
         mark = token.group()
-        if mark in (b"[", b"{"):
+        if mark in ("[", "{"):
             depth += 1
             if depth > most:
                 raise _malformed("too_deep", f"nest objects and arrays at most {most} deep")
-        elif mark in (b"]", b"}"):
+        elif mark in ("]", "}"):
             depth -= 1
 
 
@@ -148,10 +162,14 @@ class _KeyCounter:
         self._seen += len(pairs)
         if self._seen > self._most:
             raise _malformed("too_many_keys", f"use at most {self._most} keys in one document")
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            raise _malformed("duplicate_key", "an object gives the same key twice; give each key once")
-        return found
+        return _unique_object(pairs)
+
+
+def _unique_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _malformed("duplicate_key", "an object gives the same key twice; give each key once")
+    return found
 
 
 def _refuse_constant(_name: str) -> NoReturn:
@@ -164,31 +182,58 @@ def _whole_number(digits: str) -> int:
     return int(digits)
 
 
-def _clean(value: Any, path: str) -> Any:
+def _decoder(object_of: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=object_of,
+        parse_constant=_refuse_constant,
+        parse_float=JsonFraction,
+        parse_int=_whole_number,
+    )
+
+
+_DECODER = _decoder(_unique_object)
+
+
+def _holds_clean_texts_only(text: str) -> bool:
+    """Whether no text in a document can need cleaning: plain ASCII without escapes, in short documents."""
+    # A line break can only stand between texts here: the parser takes none inside.
+    return (
+        len(text) <= MAX_STRING_CHARACTERS
+        and text.isascii()
+        and "\\" not in text
+        and text.replace("\n", " ").isprintable()
+    )
+
+
+def _clean(value: Any, *steps: str | int) -> Any:
     if isinstance(value, str):
-        return _clean_text(value, path)
+        return _clean_text(value, steps)
     if isinstance(value, dict):
-        cleaned = {_clean_text(key, path): _clean(inner, path + pointer(key)) for key, inner in value.items()}
+        cleaned = {_clean_text(key, steps): _clean(inner, *steps, key) for key, inner in value.items()}
         if len(cleaned) != len(value):
             raise _malformed("duplicate_key", "an object gives the same key in two spellings; give each key once")
         return cleaned
     if isinstance(value, list):
-        return [_clean(inner, path + pointer(index)) for index, inner in enumerate(value)]
+        return [_clean(inner, *steps, index) for index, inner in enumerate(value)]
     return value
 
 
-def _clean_text(text: str, path: str) -> str:
+def _clean_text(text: str, steps: tuple[str | int, ...]) -> str:
     if text.isascii() and text.isprintable() and len(text) <= MAX_STRING_CHARACTERS:
         return text
     if _FORBIDDEN_CHARACTERS.search(text):
-        raise MalformedJson(Fault(path, "forbidden_character", "remove control, zero-width and direction characters"))
+        raise _unclean(steps, "forbidden_character", "remove control, zero-width and direction characters")
     # Counted as it will be kept: a few characters become two or three in normal form C.
     composed = unicodedata.normalize("NFC", text)
     if _STACKED_MARKS.search(composed):
-        raise MalformedJson(Fault(path, "stacked_marks", "put at most 4 combining marks on one letter"))
+        raise _unclean(steps, "stacked_marks", "put at most 4 combining marks on one letter")
     if len(composed) > MAX_STRING_CHARACTERS:
-        raise MalformedJson(Fault(path, "text_too_long", f"keep each text within {MAX_STRING_CHARACTERS} characters"))
+        raise _unclean(steps, "text_too_long", f"keep each text within {MAX_STRING_CHARACTERS} characters")
     return composed
+
+
+def _unclean(steps: tuple[str | int, ...], code: str, detail: str) -> MalformedJson:
+    return MalformedJson(Fault(pointer(*steps), code, detail))
 
 
 def _malformed(code: str, detail: str) -> MalformedJson:

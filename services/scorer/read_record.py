@@ -13,11 +13,13 @@ from pydantic import ValidationError
 
 from shared.bus.ports import Record
 from shared.clock import day_of
-from shared.codec import MalformedJson, canonical_json, pointer
+from shared.codec import MalformedJson, canonical_json, fraction_at, pointer
 from shared.errors import InvalidMessage
 from shared.events.catalogue import EVENT_TYPES
+from shared.events.checking import read_payload
 from shared.events.envelope import MAX_AHEAD, EventMessage, event_identity, read_event
 from shared.events.household_event import HouseholdEvent
+from shared.events.written import WrittenEvent
 
 REASONS = (
     "EMPTY_RECORD",
@@ -29,6 +31,7 @@ REASONS = (
     "NOT_RECEIVED",
     "CONFLICTING_DUPLICATE",
 )
+EARLIEST_YEAR = 2020
 _SENT_BY_INGEST = {"recordedat", "keyid", "traceparent"}
 
 
@@ -66,6 +69,47 @@ class RefusedRecord:
 
 def read_record(record: Record, now: datetime) -> ReceivedEvent | RefusedRecord:
     """Read one record strictly; see REASONS for what can be wrong. now: against a receipt that has not been yet."""
+    return read_at_a_glance(record, now) or read_through(record, now)
+
+
+def read_at_a_glance(record: Record, now: datetime) -> ReceivedEvent | None:
+    """Read a sound event as ingest writes it, in a quarter of the time; None for whatever needs a second look."""
+    written = WrittenEvent.read(record.value) if record.value else None
+    if written is None or record.key != written.household_id.encode():
+        return None
+    known = EVENT_TYPES.get(written.type)
+    if known is None or written.recorded_at.year < EARLIEST_YEAR or written.recorded_at - now > MAX_AHEAD:
+        return None
+    try:
+        read_payload(known, written.payload)
+        payload = canonical_json(written.payload)
+    except (ValidationError, TypeError):  # a fraction cannot be written
+        return None
+    return ReceivedEvent(
+        identity=event_identity(written.source, written.id),
+        content_hash=_hash(written.sent(payload)),
+        household_id=written.household_id,
+        division=written.division,
+        recorded_at=written.recorded_at,
+        key_id=written.key_id,
+        offset=record.offset,
+        event=HouseholdEvent(
+            event_id=written.id,
+            type=written.type,
+            occurred_on=written.occurred_on,
+            recorded_on=day_of(written.recorded_at),
+            source_class=written.source_class,
+            payload=written.payload,
+            episode=written.episode,
+            source=written.source,
+            division=written.division,
+        ),
+        payload=payload,
+    )
+
+
+def read_through(record: Record, now: datetime) -> ReceivedEvent | RefusedRecord:
+    """Read any record, step by step, and say what is wrong with it."""
     if record.value is None:
         return RefusedRecord(record, "EMPTY_RECORD", "the record has no value")
     try:
@@ -88,7 +132,7 @@ def _check(record: Record, message: EventMessage, now: datetime) -> None:
         raise InvalidMessage("WRONG_KEY", "the record's key is not the household_id; order cannot be kept")
     if message.recordedat is None:
         raise InvalidMessage("NOT_RECEIVED", "recordedat is missing: the record did not come through ingest")
-    if message.recordedat.year < 2020:
+    if message.recordedat.year < EARLIEST_YEAR:
         raise InvalidMessage("NOT_RECEIVED", "recordedat lies before this system")
     if message.recordedat - now > MAX_AHEAD:
         # Folded, it would put the household's clock ahead, and everything later would count from there.
@@ -97,9 +141,13 @@ def _check(record: Record, message: EventMessage, now: datetime) -> None:
     if known is None:
         raise InvalidMessage("UNKNOWN_TYPE", "no such event type in this release")
     try:
-        known.payload.model_validate(message.data, extra="ignore")
+        read_payload(known, message.data)
     except ValidationError as error:
         raise InvalidMessage("INVALID_PAYLOAD", _places(error)) from error
+    place = fraction_at(message.data)
+    if place is not None:
+        # No model looked there; without a value it can neither be kept nor compared.
+        raise InvalidMessage("INVALID_PAYLOAD", f"{place}: fraction")
 
 
 def _received(record: Record, message: EventMessage) -> ReceivedEvent:

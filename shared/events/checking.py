@@ -15,7 +15,9 @@ from shared.events.payloads import Payload
 
 def read_payload(event_type: EventType, payload: Mapping[str, object]) -> Payload:
     """Read a payload out of a history, passing over unknown fields; raises pydantic's ValidationError."""
-    return event_type.payload.model_validate(payload, extra="ignore")
+    # What model_validate calls, without its 1 us of checking its own arguments: each event is read twice.
+    read: Payload = event_type.payload.__pydantic_validator__.validate_python(payload, extra="ignore")
+    return read
 
 
 def readable(event_type: EventType, payload: Mapping[str, object]) -> Payload | None:

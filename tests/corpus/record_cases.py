@@ -60,6 +60,7 @@ CASES = (
     RecordCase("B97", "NaN", sound("b97-nan").replace(b":5}", b":NaN}"), "NOT_AN_EVENT"),
     RecordCase("B97", "NUL", sound("b97-nul").replace(b":5}", b':5,"person":"\\u0000"}'), "NOT_AN_EVENT"),
     RecordCase("B97", "another payload", changed("b97-data", data={"self_pay_yuan": "much"}), "INVALID_PAYLOAD"),
+    RecordCase("B97", "a fraction where no model looks", changed("b97-rate", data={"rate": 0.5}), "INVALID_PAYLOAD"),
     RecordCase("B98", "version 0", changed("b98", type="cn.shouwang.health.hospitalisation.v0"), "UNKNOWN_TYPE"),
     RecordCase("B98", "version 2", changed("b98-2", type="cn.shouwang.health.hospitalisation.v2"), "UNKNOWN_TYPE"),
     RecordCase("B98", "a name without version", changed("b98-bare", type="health.hospitalisation"), "UNKNOWN_TYPE"),

@@ -27,7 +27,7 @@ from services.notifier.raise_alert import read_records
 from services.notifier.routes import read_cursor
 from services.notifier.sheets import FileRefused
 from services.notifier.take_replies import read_batch
-from services.scorer.read_record import ReceivedEvent, RefusedRecord, read_record
+from services.scorer.read_record import ReceivedEvent, RefusedRecord, read_at_a_glance, read_record, read_through
 from shared.access import AccessKey
 from shared.bus.ports import Claim, PartitionBatch, Record, TopicPartition
 from shared.codec import JsonFraction, MalformedJson, decode_json, encode_json
@@ -147,10 +147,11 @@ def _check_cut(body: bytes, events: list[bytes]) -> None:
 
 
 def record(value: bytes) -> None:
-    """Any record is either an event or has a reason, for the scorer and for the notifier."""
+    """Any record is either an event or has a reason, for the scorer, however it reads it, and for the notifier."""
     key, _, body = value.partition(b"\n")
-    read = read_record(Record(0, key, body, 0), NOW)
+    read = read_through(Record(0, key, body, 0), NOW)
     assert isinstance(read, ReceivedEvent | RefusedRecord)
+    assert read_at_a_glance(Record(0, key, body, 0), NOW) in (None, read)
     partition = TopicPartition("t", 0)
     read_records(PartitionBatch(partition, Claim(1, 0), [Record(0, key, body, 0)]))
 
@@ -236,6 +237,7 @@ def _batches() -> Iterable[bytes]:
 
 
 def _records() -> Iterable[bytes]:
+    yield record_cases.KEY + b"\n" + record_cases.sound("e")
     yield b"H-1024\n" + write_grade_change(make_change())
     for case in record_cases.CASES:
         yield (case.key or b"") + b"\n" + (case.value or b"")[:4_000]

@@ -8,6 +8,7 @@ from shared.codec import (
     MalformedJson,
     canonical_json,
     decode_json,
+    fraction_at,
     pointer,
     split_array,
     split_lines,
@@ -67,6 +68,11 @@ def test_text_comes_out_in_normal_form_and_rare_characters_stay() -> None:
 def test_a_fraction_is_no_number_of_ours() -> None:
     document = decode_json(b'{"a":3.0,"b":1e3,"c":-0.0,"d":1e400}')
     assert all(isinstance(value, JsonFraction) for value in document.values())
+
+
+def test_a_fraction_is_found_wherever_it_hides() -> None:
+    assert fraction_at(decode_json(b'{"a":[{"b":1},{"b":[2,0.5]}]}')) == "/a/1/b/1"
+    assert fraction_at(decode_json(b'{"a":[{"b":1},"0.5",null]}')) is None
 
 
 def test_depth_counts_brackets_in_documents_not_in_text() -> None:

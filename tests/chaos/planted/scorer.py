@@ -196,12 +196,19 @@ def repeats_by_their_bytes() -> None:
         sent: Mapping[str, Any] = message.model_dump(mode="json", exclude=read_record._SENT_BY_INGEST)
         return read_record._hash(encode_json(sent))
 
+    _read_the_whole_way()
     swap(read_record, "content_hash", lambda _: as_written)
 
 
 def conflicts_pass_for_repeats() -> None:
     """Who has the same source and id counts as a repeat, whatever he says."""
+    _read_the_whole_way()
     swap(read_record, "content_hash", lambda _: lambda message: bytes(16))
+
+
+def _read_the_whole_way() -> None:
+    """No record is read at a glance, so that a bug on the whole way meets each of them."""
+    swap(read_record, "read_at_a_glance", lambda _: lambda record, now: None)
 
 
 def replays_are_not_told() -> None:
