@@ -80,9 +80,9 @@ class ScoreEvents:
         read = [read_record(record, now) for record in batch.records]
         async with self._store.transaction(batch.partition) as tx:
             events = [one for one in read if isinstance(one, ReceivedEvent)]
+            known = await tx.known([event.identity for event in events])
             stored = await tx.states({event.household_id for event in events})
-            checked = refuse_strays(batch, read, stored, self._partition_of)
-            work = sort_batch(batch, checked, await tx.known([event.identity for event in events]))
+            work = sort_batch(batch, refuse_strays(batch, read, stored, self._partition_of), known)
 
             def fold(household_id: str, history: Sequence[HouseholdEvent] | None) -> Outcome:
                 return fold_household(stored.get(household_id), work.fresh[household_id], history, now, self._policies)
