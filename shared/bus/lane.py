@@ -190,7 +190,7 @@ class Lane:
         if self._read_ahead is None or self._turns.wanted:
             yield
             return
-        reading = asyncio.create_task(self._ahead.read_on(self._read_ahead, self._batch_records), name="read ahead")
+        reading = asyncio.create_task(self._read_on(self._read_ahead), name="read ahead")
         try:
             yield
         finally:
@@ -199,6 +199,12 @@ class Lane:
             bug = None if reading.cancelled() else reading.exception()
         if bug is not None:
             raise bug
+
+    async def _read_on(self, read_ahead: ReadAhead) -> None:
+        while True:
+            self._woken.clear()
+            await self._ahead.read_on(read_ahead, self._batch_records)
+            await self._woken.wait()
 
     async def _use_idle_time(self) -> None:
         with self._step_under_way():
