@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
+from services.scorer.computing import Computing
 from services.scorer.fold_household import NeedsHistory
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.outcome import Outcome
@@ -25,23 +26,28 @@ class ApplyOutcomes:
     on_messages: called after a commit that left messages in the outbox.
     """
 
-    def __init__(self, metrics: ScorerMetrics, on_messages: Callable[[], None]) -> None:
+    def __init__(self, computing: Computing, metrics: ScorerMetrics, on_messages: Callable[[], None]) -> None:
+        self._computing = computing
         self._metrics = metrics
         self._on_messages = on_messages
 
     async def fold(self, tx: ScorerTransaction, household_ids: Iterable[str], fold: FoldOne) -> list[Outcome]:
         """Fold each household; those whose past an event changes once more, with their ledger."""
-        outcomes: list[Outcome] = []
-        needing: list[str] = []
-        for household_id in household_ids:
+        ids = list(household_ids)
+
+        def fold_if_possible(household_id: str) -> Outcome | None:
             try:
-                outcomes.append(fold(household_id, None))
+                return fold(household_id, None)
             except NeedsHistory:
-                needing.append(household_id)
+                return None
+
+        first = await self._computing.each(fold_if_possible, ids)
+        needing = [household_id for household_id, outcome in zip(ids, first, strict=True) if outcome is None]
+        outcomes = [outcome for outcome in first if outcome is not None]
         if needing:
             self._metrics.replays.inc(len(needing))
             histories = await tx.histories(needing)
-            outcomes.extend(fold(household_id, histories.get(household_id, [])) for household_id in needing)
+            outcomes += await self._computing.each(lambda one: fold(one, histories.get(one, [])), needing)
         return outcomes
 
     async def write(self, tx: ScorerTransaction, outcomes: Sequence[Outcome], now: datetime) -> None:

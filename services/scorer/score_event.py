@@ -9,15 +9,16 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from services.scorer.apply_outcomes import ApplyOutcomes
+from services.scorer.computing import Computing
 from services.scorer.fold_household import fold_household
 from services.scorer.judge_anew import JudgeAnew
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.outcome import Outcome
 from services.scorer.poison_limits import WINDOW, Refusals, limit_passed
-from services.scorer.read_record import ReceivedEvent, read_record
+from services.scorer.read_record import ReceivedEvent, RefusedRecord, read_record
 from services.scorer.sort_batch import UNCOUNTED_REASONS, PartitionOf, SortedBatch, refuse_strays, sort_batch
 from services.scorer.store import ScorerStore, ScorerTransaction
-from shared.bus.ports import Claim, PartitionBatch, TopicPartition
+from shared.bus.ports import Claim, PartitionBatch, Record, TopicPartition
 from shared.clock import Clock
 from shared.errors import PartitionHalted
 from shared.events.household_event import HouseholdEvent
@@ -50,7 +51,8 @@ class ScoreEvents:
         self._clock = clock
         self._metrics = metrics
         self._partition_of = partition_of
-        self._outcomes = ApplyOutcomes(metrics, on_messages)
+        self._computing = Computing()
+        self._outcomes = ApplyOutcomes(self._computing, metrics, on_messages)
         self._anew = JudgeAnew(
             store, policies, clock, metrics, self._outcomes, midnight_grace_seconds=midnight_grace_seconds
         )
@@ -73,16 +75,21 @@ class ScoreEvents:
         self._refusals[partition] = Refusals(first_offset).with_more([*stored, *lately])
         return claim
 
+    async def read(self, records: Sequence[Record]) -> list[ReceivedEvent | RefusedRecord]:
+        """Read records; that they are read changes nothing, so it may happen before their batch is handed over."""
+        now = self._clock.now()
+        return await self._computing.each(lambda record: read_record(record, now), records)
+
     async def handle(self, batch: PartitionBatch) -> None:
         """Apply a batch. Raises TemporaryFailure, LostOwnership, PartitionHalted."""
         started = time.perf_counter()
+        read = [*batch.read, *await self.read(batch.records[len(batch.read) :])]
         now = self._clock.now()
-        read = [read_record(record, now) for record in batch.records]
         async with self._store.transaction(batch.partition) as tx:
             events = [one for one in read if isinstance(one, ReceivedEvent)]
+            known = await tx.known([event.identity for event in events])
             stored = await tx.states({event.household_id for event in events})
-            checked = refuse_strays(batch, read, stored, self._partition_of)
-            work = sort_batch(batch, checked, await tx.known([event.identity for event in events]))
+            work = sort_batch(batch, refuse_strays(batch, read, stored, self._partition_of), known)
 
             def fold(household_id: str, history: Sequence[HouseholdEvent] | None) -> Outcome:
                 return fold_household(stored.get(household_id), work.fresh[household_id], history, now, self._policies)

@@ -22,7 +22,7 @@ class ScorerSettings(HttpSettings):
             description="fixed name of this replica (static group membership): a restart then moves no partitions",
         ),
     ] = None
-    batch_records: Annotated[int, Field(ge=1, le=10_000, description="most records taken from the log at once")] = 2_000
+    batch_records: Annotated[int, Field(ge=1, le=10_000, description="most records applied in one transaction")] = 2_000
     midnight_grace_seconds: Annotated[
         float,
         Field(

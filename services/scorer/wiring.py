@@ -87,7 +87,13 @@ async def scorer(
             midnight_grace_seconds=settings.midnight_grace_seconds,
             on_messages=relay.wake,
         )
-        loop = ConsumerLoop(consumer, handler, LoopMetrics(metrics), max_records=settings.batch_records)
+        loop = ConsumerLoop(
+            consumer,
+            handler,
+            LoopMetrics(metrics),
+            max_records=settings.batch_records,
+            read_ahead=handler.read,
+        )
 
         async def schema_is_ours() -> None:
             await check_schema(engine, newest)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from shared.errors import PartitionHalted
 from shared.topics import Topic
@@ -28,8 +28,7 @@ class Claim(NamedTuple):
     next_offset: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One record as it stands on the log. key and value are None where the writer gave none."""
 
     offset: int
@@ -40,11 +39,15 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class PartitionBatch:
-    """Consecutive records of one partition, first at or after `claim.next_offset`."""
+    """Consecutive records of one partition, first at or after `claim.next_offset`.
+
+    read: what the handler has made of the first of them while it waited for the batch before; often nothing.
+    """
 
     partition: TopicPartition
     claim: Claim
     records: Sequence[Record]
+    read: Sequence[Any] = ()
 
     @property
     def first_offset(self) -> int:
@@ -110,7 +113,7 @@ class LogConsumer(Protocol):
         ...
 
     def hold(self, partition: TopicPartition) -> None:
-        """Fetch nothing of this partition until `begin`."""
+        """Fetch nothing of this partition until `begin`; where that goes on at the same place, little is lost."""
         ...
 
     def end_offset(self, partition: TopicPartition) -> int | None:
@@ -134,7 +137,7 @@ class BatchHandler(Protocol):
         ...
 
     async def handle(self, batch: PartitionBatch) -> None:
-        """Apply a batch and move the position, in one transaction.
+        """Apply a batch and move the position, in one transaction. Batches of other partitions may run beside it.
 
         Raises TemporaryFailure, LostOwnership; PartitionHalted where only a person can tell how to go on.
         """

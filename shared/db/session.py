@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import asyncpg
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -16,6 +17,8 @@ from shared.settings import ServiceSettings
 # 25006 = read-only transaction (a standby, or a full disk's safety switch).
 _PASSING_CLASSES = ("08", "57", "53", "40")
 _PASSING_STATES = ("55P03", "25006")
+# What comes straight from the driver (shared.db.driver), without SQLAlchemy's wrapping.
+_DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 @asynccontextmanager
@@ -54,7 +57,7 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     try:
         async with engine.begin() as connection:
             yield connection
-    except (DBAPIError, PoolTimeout, OSError, TimeoutError) as error:
+    except (DBAPIError, PoolTimeout, OSError, TimeoutError, *_DRIVER_ERRORS) as error:
         if is_passing(error):
             raise TemporaryFailure(f"database: {_in_short(error)}") from error
         raise
@@ -64,12 +67,13 @@ def is_passing(error: BaseException) -> bool:
     """Tell whether the database may well take the same transaction later."""
     if isinstance(error, (PoolTimeout, OSError, TimeoutError)):
         return True
-    if not isinstance(error, DBAPIError):
-        return False
-    state = getattr(error.orig, "sqlstate", None) or ""
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(origin, "sqlstate", None) or ""
     if state:
         return state[:2] in _PASSING_CLASSES or state in _PASSING_STATES
-    return error.connection_invalidated or isinstance(error, (InterfaceError, OperationalError))
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or isinstance(error, (InterfaceError, OperationalError))
+    return isinstance(error, asyncpg.InterfaceError)
 
 
 async def check_database(engine: AsyncEngine) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from shared.db.driver import Driver
 from tests.chaos.hooks import MARKS_VARIABLE, BlockLoop, Clock, Crash, DatabaseErrors, Hook, Planted, Raise
 
 
@@ -98,21 +99,27 @@ def install(service: str, hooks: Sequence[Hook]) -> Patches:
 def _break_statements(hook: DatabaseErrors, patches: Patches) -> None:
     """Let the server itself fail each k-th statement, so that driver and transaction behave as they really would."""
     failing = text(f"DO $$ BEGIN RAISE EXCEPTION 'planned' USING ERRCODE = '{hook.sqlstate}'; END $$")
+    execute_first = AsyncConnection.execute
     count = 0
+
+    async def fail_if_due(connection: AsyncConnection) -> None:
+        nonlocal count
+        count += 1
+        if count % hook.every == 0:
+            mark(f"sqlstate {hook.sqlstate}")
+            await execute_first(connection, failing)
 
     def make(original: Any) -> Any:
         @functools.wraps(original)
-        async def execute(connection: AsyncConnection, *arguments: Any, **options: Any) -> Any:
-            nonlocal count
-            count += 1
-            if count % hook.every == 0:
-                mark(f"sqlstate {hook.sqlstate}")
-                await original(connection, failing)
-            return await original(connection, *arguments, **options)
+        async def execute(where: AsyncConnection | Driver, *arguments: Any, **options: Any) -> Any:
+            await fail_if_due(where.connection if isinstance(where, Driver) else where)
+            return await original(where, *arguments, **options)
 
         return execute
 
     patches.wrap(AsyncConnection, "execute", make)
+    patches.wrap(Driver, "fetch", make)
+    patches.wrap(Driver, "copy", make)
 
 
 def _shift_clock(file: Path, patches: Patches) -> None:

@@ -18,6 +18,7 @@ from shared.bus.kafka.consumer import KafkaConsumer, _Listener
 from shared.bus.kafka.publisher import KafkaPublisher
 from shared.bus.ports import Receipt
 from shared.db import outbox
+from shared.db.driver import Driver
 from tests.chaos.install import Patches, Trips, mark
 
 # What was handed over before gets this long to reach the log, so that a batch really breaks in the middle.
@@ -108,14 +109,14 @@ def _points_of_scorer(trips: Trips, patches: Patches) -> None:
 
     def execute(original: Any) -> Any:
         @functools.wraps(original)
-        async def wrapped(connection: AsyncConnection, statement: Any, *arguments: Any, **options: Any) -> Any:
+        async def wrapped(where: AsyncConnection | Driver, statement: Any, *arguments: Any, **options: Any) -> Any:
             batch = _batch.get()
             if batch is not None:
                 batch.passed += 1
                 trips.passing("scorer.before_statement", batch.passed)
             if statement is outbox._REMOVE:
                 trips.passing("relay.before_remove")
-            return await original(connection, statement, *arguments, **options)
+            return await original(where, statement, *arguments, **options)
 
         return wrapped
 
@@ -132,6 +133,8 @@ def _points_of_scorer(trips: Trips, patches: Patches) -> None:
     patches.wrap(ScoreEvents, "handle", _counting)
     patches.wrap(ScorerStore, "transaction", _around_commit(trips, "scorer.before_commit", "scorer.after_commit"))
     patches.wrap(AsyncConnection, "execute", execute)
+    patches.wrap(Driver, "fetch", execute)
+    patches.wrap(Driver, "copy", execute)
 
 
 def _points_of_notifier(trips: Trips, patches: Patches) -> None:

@@ -34,7 +34,9 @@ from shared.bus.kafka.consumer import KafkaConsumer, _Listener
 from shared.bus.kafka.publisher import KafkaPublisher
 from shared.clock import SystemClock
 from shared.db import outbox
+from shared.db.driver import Driver
 from shared.topics import HOUSEHOLD_EVENTS
+from tests.chaos import points
 from tests.chaos.hooks import (
     MARKS_VARIABLE,
     POINTS,
@@ -96,6 +98,8 @@ def steps(marks: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> Steps:
                 await AsyncConnection.execute(Nobody(), statement)
 
     step(AsyncConnection, "execute", None)
+    step(Driver, "fetch", None)
+    step(Driver, "copy", None)
     step(KafkaConsumer, "fetch", {"partition": ["record"]})
     step(Claims, "claim", ["due"])
     step(Deliver, "_attempt", Attempt("sent", receipt="250"))
@@ -228,6 +232,25 @@ async def test_statements_are_counted_within_each_transaction(steps: Steps, put_
     await scorer().handle("ab")
     with pytest.raises(Planned):
         await scorer().handle("abc")
+
+
+async def test_statements_that_go_past_sqlalchemy_count_too(
+    steps: Steps, marks: Callable[[], str], put_in: Any
+) -> None:
+    put_in("scorer", Raise("scorer.before_statement", 3), DatabaseErrors("40P01", 2))
+
+    async def work(*_: Any) -> None:
+        driver = Driver(Nobody(), None)  # type: ignore[arg-type]
+        await driver.fetch("statement")
+        await driver.copy("table", [], [])
+        await driver.fetch("statement")
+
+    counted = points._counting(work)
+    with pytest.raises(Planned):
+        await counted()
+
+    assert steps == ["fetch", "execute", "copy"]
+    assert marks() == "sqlstate 40P01\nscorer.before_statement\n"
 
 
 async def test_each_kth_statement_is_preceded_by_an_error_of_the_server(

@@ -9,13 +9,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.scorer.store.rows import StateRow
+from shared.db.driver import Driver
 from shared.events.household_event import HouseholdEvent, SourceClass
 
 STATE_COLUMNS = (
     "household_id, division, alias, status, grade, version, household_seq, next_due_on, parked_reason, body,"
     " topic_partition"
 )
-_STATES = text(f"SELECT {STATE_COLUMNS} FROM household_state WHERE household_id = ANY(CAST(:ids AS text[]))")  # noqa: S608
+_STATES = f"SELECT {STATE_COLUMNS} FROM household_state WHERE household_id = ANY($1::text[])"  # noqa: S608
 _HISTORY = text(
     """
     SELECT household_id, source, event_id, type, source_class, episode, division, occurred_on, recorded_on, payload
@@ -55,8 +56,8 @@ class HouseholdReader:
 
     async def states(self, household_ids: Iterable[str]) -> dict[str, StateRow]:
         """Return the stored households of these ids."""
-        rows = await self._connection.execute(_STATES, {"ids": list(household_ids)})
-        return {row.household_id: StateRow(*row) for row in rows}
+        driver = await Driver.of(self._connection)
+        return {row[0]: StateRow(*row) for row in await driver.fetch(_STATES, list(household_ids))}
 
     async def histories(self, household_ids: Iterable[str]) -> dict[str, list[HouseholdEvent]]:
         """Return the households' events from the ledger, each in its order."""

@@ -1,18 +1,19 @@
 """The SQL of the batches. One `ScorerTransaction` is one partition batch: what it writes becomes true together."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.scorer.read_record import RefusedRecord
 from services.scorer.store.reading import STATE_COLUMNS, HouseholdReader
 from services.scorer.store.rows import LedgerRow, StateRow, TransitionRow
 from shared.bus.ports import Claim, PartitionBatch, TopicPartition
+from shared.db.driver import AlreadyThere, Driver
 from shared.db.outbox import Message, add_to_outbox
 from shared.db.positions import Fates, Positions, RefusalTerms
 from shared.db.session import transaction
@@ -49,27 +50,29 @@ def _bulk(head: str, columns: Mapping[str, str], tail: str = "") -> Any:
     return text(f"{head} ({names}) SELECT * FROM unnest({arrays}) {tail}")  # noqa: S608
 
 
-_LEDGER_COLUMNS = {
-    "identity": "bytea",
-    "household_id": "text",
-    "household_seq": "bigint",
-    "source": "text",
-    "event_id": "text",
-    "type": "text",
-    "source_class": "text",
-    "episode": "text",
-    "division": "text",
-    "occurred_on": "date",
-    "recorded_on": "date",
-    "recorded_at": "timestamptz",
-    "payload": "bytea",
-    "content_hash": "bytea",
-    "key_id": "text",
-    "topic_partition": "int",
-    "topic_offset": "bigint",
-    "grade_before": "smallint",
-    "grade_after": "smallint",
+# Column -> where it is found in a LedgerRow. The partition, which is the same for a whole batch, comes last.
+_LEDGER_PLACES = {
+    "identity": "received.identity",
+    "household_id": "received.household_id",
+    "household_seq": "household_seq",
+    "source": "received.event.source",
+    "event_id": "received.event.event_id",
+    "type": "received.event.type",
+    "source_class": "received.event.source_class.value",
+    "episode": "received.event.episode",
+    "division": "received.division",
+    "occurred_on": "received.event.occurred_on",
+    "recorded_on": "recorded_on",
+    "recorded_at": "received.recorded_at",
+    "payload": "received.payload",
+    "content_hash": "received.content_hash",
+    "key_id": "received.key_id",
+    "topic_offset": "received.offset",
+    "grade_before": "grade_before",
+    "grade_after": "grade_after",
 }
+_LEDGER_COLUMNS = (*_LEDGER_PLACES, "topic_partition")
+_ledger_values = attrgetter(*_LEDGER_PLACES.values())
 _STATE_WRITE_COLUMNS = {
     "household_id": "text",
     "topic_partition": "int",
@@ -83,6 +86,8 @@ _STATE_WRITE_COLUMNS = {
     "parked_reason": "text",
     "body": "bytea",
 }
+# All of them stand in a StateRow under the same name, but the partition, which is the transaction's.
+_STATE_COLUMNS = [name for name in _STATE_WRITE_COLUMNS if name != "topic_partition"]
 _TRANSITION_COLUMNS = {
     "household_id": "text",
     "version": "int",
@@ -106,7 +111,6 @@ _QUARANTINE_COLUMNS = {
     "record_key": "bytea",
     "record_value": "bytea",
 }
-_ADD_LEDGER = _bulk("INSERT INTO event_ledger", _LEDGER_COLUMNS)
 _PUT_STATES = _bulk(
     "INSERT INTO household_state",
     _STATE_WRITE_COLUMNS,
@@ -175,33 +179,28 @@ class ScorerTransaction(HouseholdReader):
 
     async def add_ledger(self, rows: Sequence[LedgerRow]) -> None:
         """Append events to the ledger. Raises TemporaryFailure when another partition was first with an identity."""
+        if not rows:
+            return
+        partition = (self._partition.partition,)
         try:
-            await self._write(_ADD_LEDGER, _LEDGER_COLUMNS, [_ledger_values(row, self._partition) for row in rows])
-        except IntegrityError as error:
+            driver = await Driver.of(self._connection)
+            await driver.copy("event_ledger", _LEDGER_COLUMNS, [_ledger_values(row) + partition for row in rows])
+        except AlreadyThere as error:
             # Another partition has just committed an event with an identity of this batch: tried again, it is known.
             raise TemporaryFailure("an identity of the batch was taken meanwhile") from error
 
     async def put_states(self, rows: Sequence[StateRow]) -> None:
         """Insert or replace households."""
-        await self._write(
-            _PUT_STATES,
-            _STATE_WRITE_COLUMNS,
-            [
-                (
-                    *(r.household_id, self._partition.partition, r.division, r.alias, r.status, r.grade, r.version),
-                    *(r.household_seq, r.next_due_on, r.parked_reason, r.body),
-                )
-                for r in sorted(rows, key=lambda row: row.household_id)
-            ],
-        )
+        if rows:
+            # One order for all writers, so that two of them cannot wait for each other.
+            columns = _columns(sorted(rows, key=attrgetter("household_id")), _STATE_COLUMNS)
+            values = {**columns, "topic_partition": [self._partition.partition] * len(rows)}
+            await self._connection.execute(_PUT_STATES, values)
 
     async def add_transitions(self, rows: Sequence[TransitionRow]) -> None:
         """Append changes of held grades."""
-        values = [
-            (r.household_id, r.version, r.old_grade, r.new_grade, r.on_day, r.decided_at, r.trigger_identity, r.change)
-            for r in rows
-        ]
-        await self._write(_ADD_TRANSITIONS, _TRANSITION_COLUMNS, values)
+        if rows:
+            await self._connection.execute(_ADD_TRANSITIONS, _columns(rows, _TRANSITION_COLUMNS))
 
     async def add_quarantine(self, rows: Sequence[RefusedRecord]) -> None:
         """Keep records that cannot be applied."""
@@ -279,11 +278,5 @@ class ScorerStore:
             yield HouseholdReader(connection)
 
 
-def _ledger_values(row: LedgerRow, partition: TopicPartition) -> tuple[Any, ...]:
-    received, event = row.received, row.received.event
-    return (
-        *(received.identity, received.household_id, row.household_seq, event.source, event.event_id, event.type),
-        *(event.source_class.value, event.episode, received.division, event.occurred_on, row.recorded_on),
-        *(received.recorded_at, received.payload, received.content_hash, received.key_id, partition.partition),
-        *(received.offset, row.grade_before, row.grade_after),
-    )
+def _columns(rows: Sequence[Any], names: Iterable[str]) -> dict[str, list[Any]]:
+    return {name: list(map(attrgetter(name), rows)) for name in names}

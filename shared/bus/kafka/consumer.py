@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
@@ -34,6 +34,8 @@ CONSUMER_SETTINGS: Mapping[str, Any] = {
 }
 COMMIT_SECONDS = 3.0
 ASK_SECONDS = 5.0
+# Asked for while there is nothing to ask for: a member that does not ask for a while is put out of the group.
+_NOBODYS = KafkaPartition("nobody's", 0)
 
 
 class KafkaConsumer:
@@ -43,6 +45,8 @@ class KafkaConsumer:
         self._consumer = consumer
         self._generation = -1
         self._begun: set[TopicPartition] = set()
+        # Where the library itself would go on reading, as far as we know it.
+        self._next: dict[TopicPartition, int] = {}
         self._committing: asyncio.Task[None] | None = None
         # Of the listener: aiokafka would only log it. Raised by the next fetch, it ends the process.
         self.failure: Exception | None = None
@@ -59,6 +63,7 @@ class KafkaConsumer:
         """Note a new assignment; everything is held back until `begin`."""
         self._generation += 1
         self._begun.clear()
+        self._next.clear()
         for partition in self._consumer.assignment():
             self._consumer.pause(partition)
 
@@ -66,22 +71,33 @@ class KafkaConsumer:
         """Return what has arrived. Raises GapInLog when a position lies outside what the log still has."""
         if self.failure is not None:
             raise self.failure
+        # Only what was begun is asked for: the library throws away what it holds of a paused partition it is asked for.
+        wanted = [KafkaPartition(*partition) for partition in self._begun] or [_NOBODYS]
         try:
-            # Also while every partition is held: a member that does not ask for a while is put out of the group.
-            fetched = await self._consumer.getmany(timeout_ms=int(wait_seconds * 1000), max_records=max_records)
+            fetched = await self._consumer.getmany(
+                *wanted, timeout_ms=int(wait_seconds * 1000), max_records=max_records
+            )
         except NoOffsetForPartitionError:
             # aiokafka looks for a committed offset by itself; `begin` has not yet said where this partition is read.
             return {}
         except OffsetOutOfRangeError as error:
             await self._check_gap(error)
             return {}
-        return {
-            TopicPartition(*partition): [
-                Record(record.offset, record.key, record.value, record.timestamp) for record in records
-            ]
-            for partition, records in fetched.items()
-            if TopicPartition(*partition) in self._begun
-        }
+        return self._of_begun(fetched)
+
+    def _of_begun(
+        self, fetched: Mapping[KafkaPartition, Sequence[ConsumerRecord]]
+    ) -> dict[TopicPartition, Sequence[Record]]:
+        found: dict[TopicPartition, Sequence[Record]] = {}
+        for kafka_partition, records in fetched.items():
+            partition = TopicPartition(*kafka_partition)
+            if partition in self._begun:
+                found[partition] = [Record(one.offset, one.key, one.value, one.timestamp) for one in records]
+                self._next[partition] = records[-1].offset + 1
+            else:
+                # Held while we waited. The library is past these now, and must be told to go back.
+                self._next.pop(partition, None)
+        return found
 
     async def _check_gap(self, error: OffsetOutOfRangeError) -> None:
         # The error may be of a fetch from before the last seek; only the present position counts.
@@ -106,8 +122,11 @@ class KafkaConsumer:
             raise TemporaryFailure(f"{partition} was just taken away")
         try:
             if offset is None:
+                self._next.pop(partition, None)
                 await self._consumer.seek_to_beginning(kafka_partition)
-            else:
+            elif self._next.get(partition) != offset:
+                # Not where it stands already: the library forgets what it has fetched when it is told to seek.
+                self._next.pop(partition, None)
                 self._consumer.seek(kafka_partition, offset)
         except KafkaError as error:
             raise TemporaryFailure(f"cannot seek: {type(error).__name__}") from error

@@ -59,15 +59,24 @@ def dedup_in_memory() -> None:
 
     def remembering(add_ledger: Callable[..., Awaitable[None]]) -> Any:
         async def add(self: ScorerTransaction, rows: Sequence[LedgerRow]) -> None:
-            await add_ledger(self, rows)
+            await _add_what_is_new(self, rows)
             seen.update({row.received.identity: row.received.content_hash for row in rows})
 
         return add
 
     swap(ScorerTransaction, "known", lambda _: known)
     swap(ScorerTransaction, "add_ledger", remembering)
-    quiet = scoring._bulk("INSERT INTO event_ledger", scoring._LEDGER_COLUMNS, "ON CONFLICT DO NOTHING")
-    swap(scoring, "_ADD_LEDGER", lambda _: quiet)
+
+
+async def _add_what_is_new(tx: ScorerTransaction, rows: Sequence[LedgerRow]) -> None:
+    names = scoring._LEDGER_COLUMNS
+    quiet = text(
+        f"INSERT INTO event_ledger ({', '.join(names)}) VALUES ({', '.join(':' + name for name in names)})"
+        " ON CONFLICT DO NOTHING"
+    )
+    for row in rows:
+        values = (*scoring._ledger_values(row), tx._partition.partition)
+        await tx._connection.execute(quiet, dict(zip(names, values, strict=True)))
 
 
 def messages_outside_the_transaction() -> None:
