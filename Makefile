@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
 
-.PHONY: help setup run smoke test test-unit check rules-soak bench bench-quick fuzz chaos chaos-selftest format schemas words lock clean
+.PHONY: help setup run smoke test test-unit check rules-soak bench bench-quick bench-peers fuzz chaos chaos-selftest format schemas words lock clean
 
 help: ## Print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,10 @@ bench: $(VENV)/dev-ready $(VENV)/kafka-ready ## Measure the speed beside ceiling
 bench-quick: $(VENV)/dev-ready $(VENV)/kafka-ready ## The marked lines of the benchmark, one round each, at smaller sizes, within 12 minutes
 	@exec $(BIN)/python -m tests.bench --quick --lines "$(CHOSEN)" --scale $(SCALE)
 
+ENTRANTS ?=
+bench-peers: $(VENV)/dev-ready $(VENV)/kafka-ready ## One toy job by ours and by other frameworks, into docs/performance.md (ENTRANTS=quix,bare chooses, SCALE=0.01 tries)
+	@exec $(BIN)/python -m tests.bench.peers --entrants "$(ENTRANTS)" --scale $(SCALE)
+
 SECONDS ?= 60
 fuzz: $(VENV)/dev-ready ## Feed made-up bytes to every reader and made-up requests to ingest for SECONDS=60; a find is kept and fails
 	@exec $(BIN)/python -m tests.fuzz --seconds $(SECONDS)
@@ -72,12 +76,14 @@ schemas: $(VENV)/dev-ready ## Write what is made from the models anew: JSON Sche
 words: $(VENV)/dev-ready ## Bring the catalogues of words in step with the code; says what a catalogue lacks
 	$(BIN)/python -m deploy.words
 
+UV_COMPILE := "$(CURDIR)/$(BIN)/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-header --no-annotate
 lock: $(VENV)/dev-ready ## Resolve the requirements anew into hash-locked files
 	cd requirements && for set in dev local run; do \
 	  limit=; [ $$set = dev ] || limit="--constraints dev.txt"; \
-	  ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --no-header --no-annotate $$limit $$set.in --output-file $$set.txt; \
+	  $(UV_COMPILE) $$limit $$set.in --output-file $$set.txt; \
 	done
+	cd tests/bench/peers/requirements && for set in *.in; do $(UV_COMPILE) $$set --output-file $${set%.in}.txt; done
 
 clean: ## Remove the environment, the local platform and everything it stored
 	rm -rf $(VENV) .local dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

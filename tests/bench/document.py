@@ -22,13 +22,13 @@ def write_document(path: Path, measured: Sequence[Measured], circumstances: Mapp
     path.write_text(fresh, encoding="utf-8")
 
 
-def with_table(document: str, table: str) -> str:
+def with_table(document: str, table: str, *, begin: str = BEGIN, end: str = END) -> str:
     """Return the document with this table between its markers. Raises MarkersMissing."""
-    head, begin, rest = document.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end or BEGIN in tail:
-        raise MarkersMissing(f"the document must hold these two lines once, in this order:\n{BEGIN}\n{END}")
-    return f"{head}{BEGIN}\n\n{table}\n\n{END}{tail}"
+    head, found_begin, rest = document.partition(begin)
+    _, found_end, tail = rest.partition(end)
+    if not found_begin or not found_end or begin in tail:
+        raise MarkersMissing(f"the document must hold these two lines once, in this order:\n{begin}\n{end}")
+    return f"{head}{begin}\n\n{table}\n\n{end}{tail}"
 
 
 def lines_of(measured: Sequence[Measured], circumstances: Mapping[str, str]) -> Iterator[str]:

@@ -45,7 +45,7 @@ class Program:
 
     def cpu_seconds(self) -> float:
         """Processor time so far, user and system, with everything that it has started; exact to 10 ms."""
-        return sum(_cpu_seconds(pid) for pid in [self.pid, *descendants(self._child.pid)])
+        return tree_cpu_seconds(self.pid)
 
     def peak_memory_mb(self) -> float:
         """The most memory that was resident at once, in MB of 2^20 bytes, with everything that it has started."""
@@ -92,6 +92,11 @@ async def program(
     finally:
         await running.end()
         record.unlink(missing_ok=True)
+
+
+def tree_cpu_seconds(pid: int) -> float:
+    """Processor time so far of a process and of everything that it has started."""
+    return sum(_cpu_seconds(one) for one in [pid, *descendants(pid)])
 
 
 def _cpu_seconds(pid: int) -> float:
