@@ -27,6 +27,7 @@ from shared.db.tables.notifier import alert, delivery, delivery_attempt, digest
 from tests.fakes.notifier import (
     PROVINCE,
     VILLAGE,
+    WORDING,
     Parts,
     deliver_all,
     make_change,
@@ -116,7 +117,7 @@ def named(got):
 
 async def act(parts, household_id, deed="acknowledge"):
     found = next(one for one in await parts.alerts() if one.household_id == household_id)
-    acts = ActOnAlert(Acts(parts.engine), parts.clock, parts.policies)
+    acts = ActOnAlert(Acts(parts.engine), parts.clock, parts.policies, WORDING)
     await getattr(acts, deed)(found.id, Caller("cadre-1", VILLAGE), Acknowledgement())
 
 

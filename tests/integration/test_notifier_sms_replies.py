@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import insert, select
 from structlog.testing import capture_logs
 
+from deploy.local.unpaced import write_unpaced_policies
 from services.notifier.channels.aliyun_sms import AliyunSms
 from services.notifier.console.auth import Passwords
 from services.notifier.core.sms_replies import ReplyOutcome, code_of
@@ -43,8 +44,10 @@ async def vendor():
 
 
 @pytest.fixture
-async def house(engine, vendor):
-    settings = make_settings(**vendor_settings(vendor.port), sms_reply_secret=SECRET)
+async def house(engine, vendor, tmp_path):
+    # Each alert in a text message of its own: a digest has no code.
+    policies = write_unpaced_policies(tmp_path / "policies")
+    settings = make_settings(**vendor_settings(vendor.port), sms_reply_secret=SECRET, policies=policies)
     passwords = Passwords()
     made = House(engine, SettableClock(NOW), settings, passwords, None)
     passwords.close()
@@ -254,3 +257,11 @@ async def test_what_is_kept_of_a_reply_is_its_name_and_outcome_and_that_for_a_mo
     async with transaction(house.engine) as connection:
         rows = [tuple(row) for row in await connection.execute(select(sms_reply))]
     assert rows == [("2", house.clock.now(), "not_understood")]
+
+
+async def test_a_digest_by_text_message_asks_for_no_code_but_leads_to_the_page(house, vendor):
+    for household in ("H-1", "H-2"):
+        await house.parts.take(make_change("red", household_id=household))
+
+    assert await text(house, vendor) == []
+    assert "请点开链接逐户签收" in vendor.texts[-1]
