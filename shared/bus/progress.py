@@ -2,6 +2,8 @@
 
 Consumers of Kafka have been seen alive, members of their group, and deaf for ever. Nobody inside can mend that; a fresh
 process can. A partition that is held because the database is away, or halted for a person, does not count as stuck.
+Nor, for some minutes, does one that waits while others work off a backlog: the client hands records over partition by
+partition, so the last one stands still until thousands of each other one are done.
 """
 
 import asyncio
@@ -18,6 +20,8 @@ log = get_logger(__name__)
 
 LOOK_EVERY_SECONDS = 5.0
 STUCK_SECONDS = 30.0
+STUCK_BEHIND_OTHERS_SECONDS = 300.0
+BACKLOG_RECORDS = 1_000
 # One turn of the loop may wait for a statement and its connection, each with a deadline of its own.
 TURN_SECONDS = 120.0
 
@@ -36,16 +40,20 @@ class ProgressWatch:
         *,
         look_every_seconds: float = LOOK_EVERY_SECONDS,
         stuck_seconds: float = STUCK_SECONDS,
+        stuck_behind_others_seconds: float = STUCK_BEHIND_OTHERS_SECONDS,
         turn_seconds: float = TURN_SECONDS,
     ) -> None:
         self._loop = loop
         self._consumer = consumer
         self._look_every = look_every_seconds
         self._stuck = stuck_seconds
+        self._stuck_behind_others = stuck_behind_others_seconds
         self._turn = turn_seconds
         self._turns = -1
         self._turned_at = 0.0
         self._waiting: dict[TopicPartition, tuple[int, float]] = {}
+        self._offsets: Mapping[TopicPartition, int] = {}
+        self._backlog_moved_at = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look until stopped. Raises ConsumerStuck, which ends the process."""
@@ -69,6 +77,10 @@ class ProgressWatch:
         return False
 
     def _check(self, reading: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int], now: float) -> None:
+        moved = [partition for partition, offset in reading.items() if self._offsets.get(partition, offset) != offset]
+        if any(ends.get(partition, 0) - reading[partition] > BACKLOG_RECORDS for partition in moved):
+            self._backlog_moved_at = now
+        self._offsets = reading
         behind = {partition: offset for partition, offset in reading.items() if ends.get(partition, 0) > offset}
         waiting: dict[TopicPartition, tuple[int, float]] = {}
         for partition, offset in behind.items():
@@ -76,6 +88,6 @@ class ProgressWatch:
             waiting[partition] = before if before is not None and before[0] == offset else (offset, now)
         self._waiting = waiting
         for partition, (offset, since) in waiting.items():
-            if now - since > self._stuck:
+            if now - max(since, self._backlog_moved_at) > self._stuck or now - since > self._stuck_behind_others:
                 seconds = round(now - since)
                 raise ConsumerStuck(f"{partition}: {offset} has waited for {seconds} s, the end is {ends[partition]}")

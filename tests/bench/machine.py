@@ -25,12 +25,12 @@ async def circumstances(opened: BenchPlatform | None) -> dict[str, str]:
     if opened is not None:
         about = await opened.databases.about()
         told |= {"PostgreSQL": about.pop("version"), "Kafka": _kafka()}
-        told["PostgreSQL's settings"] = ", ".join(f"{name} {value}" for name, value in about.items())
+        told["database"] = ", ".join(f"{name} {value}" for name, value in about.items())
     return told
 
 
 def _commit() -> str:
-    commit = _git("rev-parse", "--short=10", "HEAD")
+    commit = _git("rev-parse", "--short=10", "HEAD") or "unknown"
     return f"{commit} and changes" if _git("status", "--porcelain", "--untracked-files=no") else commit
 
 
@@ -53,4 +53,4 @@ def _kafka() -> str:
 
 def _git(*arguments: str) -> str:
     done = subprocess.run(["git", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown" if done.returncode == 0 else "unknown"
+    return done.stdout.strip() if done.returncode == 0 else ""

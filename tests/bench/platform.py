@@ -114,10 +114,11 @@ class BenchPlatform:
 
     @asynccontextmanager
     async def command(
-        self, name: str, argv: Sequence[str], place: Place, settings: Mapping[str, str] | None = None
+        self, name: str, argv: Sequence[str], place: Place | None = None, settings: Mapping[str, str] | None = None
     ) -> AsyncIterator[Program]:
-        """Run any other program at a place for a block."""
-        async with program(name, argv, {**place.environment, **(settings or {})}, self._directory) as running:
+        """Run any other program for a block, at a place if it needs one."""
+        environment = {**(place.environment if place else {}), **(settings or {})}
+        async with program(name, argv, environment, self._directory) as running:
             yield running
 
 

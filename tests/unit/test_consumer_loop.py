@@ -142,6 +142,33 @@ async def test_a_consumer_that_hears_nothing_of_what_waits_on_the_log_ends_the_p
             await watch.run(asyncio.Event())
 
 
+class OneAtATime(MemoryLog):
+    """A second partition beside the first, whose records the client hands over only when the first has none left."""
+
+    LAST = TopicPartition("events", 1)
+
+    def assignment(self) -> frozenset[TopicPartition]:
+        return frozenset({PARTITION, self.LAST})
+
+    async def fetch(self, max_records: int, wait_seconds: float) -> Mapping[TopicPartition, Sequence[Record]]:
+        await asyncio.sleep(0.02)
+        return await super().fetch(max_records, wait_seconds)
+
+    async def begin(self, partition: TopicPartition, offset: int | None) -> None: ...
+
+
+async def test_a_partition_that_waits_behind_the_backlog_of_others_does_not_end_the_process_for_some_time() -> None:
+    log, handler = OneAtATime(100_000), Notes()
+    loop, _ = made_loop(log, handler)
+    watch = ProgressWatch(loop, log, look_every_seconds=0.02, stuck_seconds=0.2, stuck_behind_others_seconds=1.0)
+    async with running(loop):
+        watching = asyncio.create_task(watch.run(asyncio.Event()))
+        done, _ = await asyncio.wait([watching], timeout=0.6)
+        assert not done and handler.handled > 0
+        with pytest.raises(ConsumerStuck, match=r"events\[1\].* has waited"):
+            await asyncio.wait_for(watching, 5)
+
+
 async def test_a_loop_that_no_longer_turns_ends_the_process() -> None:
     log = MemoryLog(5)
     loop, _ = made_loop(log, Notes())

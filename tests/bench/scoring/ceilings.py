@@ -1,6 +1,5 @@
-"""The ceiling of the scorer: the rows that it wrote, told to a fresh copy of its database by the driver alone."""
+"""The ceilings of the scorer: its rows told by the driver alone; what two processes can bring at all."""
 
-import asyncio
 import json
 import sys
 from collections.abc import Sequence
@@ -8,14 +7,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from tests.bench.bench import Bench
-from tests.bench.processes import Program
 from tests.bench.scoring.rates import Then, run_scorers
 from tests.bench.scoring.replaying import ADVANCE, Replayed
 from tests.bench.scoring.world import World
 
-LOAD_SECONDS = 300.0
-TELL_SECONDS = 1200.0
-LOOK_EVERY_SECONDS = 0.005
+MOST_SECONDS = 1800.0
+BUSY_SECONDS = 4.0
 
 
 async def recording_of(bench: Bench, world: World) -> Path:
@@ -36,65 +33,39 @@ def recorder_argv(path: Path, holding: str) -> Sequence[str]:
 
 
 async def replay(
-    bench: Bench,
-    world: World,
-    recording: Path,
-    splits: Sequence[Sequence[int]] = ((),),
-    *,
-    reads: bool = False,
-    then: Then | None = None,
+    bench: Bench, world: World, recording: Path, *, reads: bool = False, then: Then | None = None
 ) -> Replayed:
     """Tell a recording to a fresh copy of the world's database.
 
-    splits: one process for each, which tells the batches of these partitions (none = all). reads: also the statements
-    that only read. then: told the database's name when all is told. Returns what all of them together took and cost.
+    reads: also the statements that only read. then: told the database's name when all is told.
     """
     platform = await bench.platform()
-    async with AsyncExitStack() as stack:
-        place = await stack.enter_async_context(world.place(platform))
-        tellers = []
-        for number, partitions in enumerate(splits):
-            teller = _Teller(platform.scratch / f"answer-{number}")
-            argv = teller.argv(recording, partitions, reads)
-            teller.program = await stack.enter_async_context(platform.command(f"replay-{number}", argv, place))
-            tellers.append(teller)
-        for teller in tellers:
-            await teller.until_ready()
-        for teller in tellers:
-            teller.go()
-        told = [await teller.answer() for teller in tellers]
+    answer = platform.scratch / "replayed"
+    argv = [sys.executable, "-m", "tests.bench.scoring.replay_recording", str(recording), str(answer)]
+    async with (
+        world.place(platform) as place,
+        platform.command("replay", [*argv, *(["--reads"] if reads else [])], place) as teller,
+    ):
+        await teller.wait_end(MOST_SECONDS)
         if then is not None:
             await then(place.database)
-    return Replayed(
-        min(one.began for one in told), max(one.ended for one in told), sum(one.cpu_seconds for one in told)
-    )
+    return Replayed(**json.loads(answer.read_text(encoding="utf-8")))
 
 
-class _Teller:
-    """One process that tells a recording again; see replay_recording.py."""
+async def busy_speedup(bench: Bench) -> float:
+    """How much faster two processes decode than one, with nothing between them but the cores."""
+    return await _busy(bench, 2) / await _busy(bench, 1)
 
-    program: Program
 
-    def __init__(self, answer: Path) -> None:
-        self._answer = answer
-        self._ready, self._go = answer.with_suffix(".ready"), answer.with_suffix(".go")
-        for file in (self._answer, self._ready, self._go):
-            file.unlink(missing_ok=True)
-
-    def argv(self, recording: Path, partitions: Sequence[int], reads: bool) -> Sequence[str]:
-        argv = [sys.executable, "-m", "tests.bench.scoring.replay_recording", str(recording), str(self._answer)]
-        chosen = ["--partitions", ",".join(map(str, partitions))] if partitions else []
-        return [*argv, *chosen, *(["--reads"] if reads else [])]
-
-    async def until_ready(self) -> None:
-        async with asyncio.timeout(LOAD_SECONDS):
-            while not self._ready.exists():
-                self.program.check()
-                await asyncio.sleep(LOOK_EVERY_SECONDS)
-
-    def go(self) -> None:
-        self._go.touch()
-
-    async def answer(self) -> Replayed:
-        await self.program.wait_end(TELL_SECONDS)
-        return Replayed(**json.loads(self._answer.read_text(encoding="utf-8")))
+async def _busy(bench: Bench, processes: int) -> float:
+    """Records a second that so many processes decode, all together."""
+    platform = await bench.platform()
+    answers = [platform.scratch / f"busy-{number}" for number in range(processes)]
+    async with AsyncExitStack() as stack:
+        argv = [sys.executable, "-m", "tests.bench.scoring.keep_busy", str(BUSY_SECONDS)]
+        running = [
+            await stack.enter_async_context(platform.command(answer.name, [*argv, str(answer)])) for answer in answers
+        ]
+        for one in running:
+            await one.wait_end(MOST_SECONDS)
+    return sum(float(answer.read_text(encoding="utf-8")) for answer in answers)
