@@ -1,8 +1,9 @@
 """Reads a request's form and body: which content mode, no other encoding, never more bytes than allowed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from enum import Enum
+from typing import Any
 
 from shared.errors import RefusedRequest
 
@@ -11,6 +12,10 @@ MAX_BATCH_BYTES = 1024 * 1024
 
 Headers = Sequence[tuple[bytes, bytes]]
 """Headers as ASGI gives them: names in lower case, repeated ones kept."""
+
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+"""Gives the next message of an ASGI request."""
 
 
 class Mode(Enum):
@@ -54,7 +59,7 @@ def mode_of(headers: Headers, allowed: Sequence[Mode]) -> Mode:
 
 
 async def read_body(
-    chunks: AsyncIterator[bytes],
+    receive: Receive,
     headers: Headers,
     *,
     max_bytes: int,
@@ -63,24 +68,40 @@ async def read_body(
 ) -> bytes:
     """Read a body, counting while it comes.
 
-    arrived: told the size of each piece; it may refuse. Raises RefusedRequest (413 too large, 408 too slow).
+    receive: gives the messages of ASGI. arrived: told the size of each piece; it may refuse.
+    Raises RefusedRequest (413 too large, 408 too slow, 400 when the caller has gone).
     """
-    too_large = RefusedRequest("too-large", f"send at most {max_bytes} bytes here")
     if any(_is_more(declared, max_bytes) for declared in header_values(headers, "content-length")):
-        raise too_large
-    body = bytearray()
+        raise _too_large(max_bytes)
     try:
         async with asyncio.timeout(within_seconds):
-            async for chunk in chunks:
-                if len(body) + len(chunk) > max_bytes:
-                    raise too_large
-                arrived(len(chunk))
-                body += chunk
+            return await _pieces(receive, max_bytes, arrived)
     except TimeoutError:
         raise RefusedRequest(
             "too-slow", f"send the whole body within {within_seconds:g} s", headers={"Connection": "close"}
         ) from None
-    return bytes(body)
+
+
+async def _pieces(receive: Receive, max_bytes: int, arrived: Callable[[int], None]) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            # Nobody is left to read this; it only counts as the caller's fault, not as ours.
+            raise RefusedRequest("malformed-json", "the body ended early")
+        piece: bytes = message.get("body", b"")
+        size += len(piece)
+        if size > max_bytes:
+            raise _too_large(max_bytes)
+        arrived(len(piece))
+        pieces.append(piece)
+        if not message.get("more_body", False):
+            return b"".join(pieces)
+
+
+def _too_large(max_bytes: int) -> RefusedRequest:
+    return RefusedRequest("too-large", f"send at most {max_bytes} bytes here")
 
 
 def _is_more(declared: str, max_bytes: int) -> bool:

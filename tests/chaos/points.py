@@ -97,7 +97,7 @@ def _points_of_ingest(trips: Trips, patches: Patches) -> None:
         return wrapped
 
     patches.wrap(KafkaPublisher, "publish", publish)
-    patches.wrap(KafkaPublisher, "publish_in_order", publish)
+    patches.wrap(KafkaPublisher, "publish_many", publish)
     patches.wrap(AcceptEvents, "batch", _counting)
     patches.wrap(AIOKafkaProducer, "send", send)
 

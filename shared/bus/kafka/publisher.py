@@ -16,8 +16,8 @@ from aiokafka.errors import (
     ProducerFenced,
     UnknownProducerId,
 )
-from aiokafka.structs import RecordMetadata
 
+from shared.bus.kafka.lanes import Lane
 from shared.bus.kafka.partitions import partition_of
 from shared.bus.ports import Receipt
 from shared.errors import TemporaryFailure
@@ -37,6 +37,7 @@ PRODUCER_SETTINGS: Mapping[str, Any] = {
     "retry_backoff_ms": 100,
     "metadata_max_age_ms": 30_000,
 }
+NOT_CONNECTED = "the log is not connected"
 RECONNECT_SECONDS = 0.5
 CLOSE_SECONDS = 5.0
 # With idempotence aiokafka never gives a batch up, and it has been seen to wait for ever for an answer that got lost.
@@ -90,15 +91,14 @@ class KafkaPublisher:
         """Put one record on the log; see `ports.Publisher`."""
         producer = self._producer
         if producer is None:
-            raise TemporaryFailure("the log is not connected")
+            raise TemporaryFailure(NOT_CONNECTED)
         try:
             async with asyncio.timeout(within_seconds):
-                # Shielded: once the record is in a batch, giving up waiting must not cancel the batch for others.
-                future = await producer.send(self._topic_prefix + topic.name, value=value, key=key.encode())
-                metadata = await asyncio.shield(future)
+                # Giving up waiting for this record takes nothing from the batch that it stands in.
+                metadata = await (await producer.send(self._topic_prefix + topic.name, value=value, key=key.encode()))
         except TimeoutError as error:
             self._note_silence(topic, key, producer, within_seconds)
-            raise TemporaryFailure(f"the log did not acknowledge within {within_seconds:g} s") from error
+            raise TemporaryFailure(_late(within_seconds)) from error
         except KafkaError as error:
             self._note(error, producer)
             raise TemporaryFailure(f"the log refused: {type(error).__name__}") from error
@@ -108,56 +108,62 @@ class KafkaPublisher:
     async def publish_in_order(
         self, topic: Topic, key: str, values: Sequence[bytes], *, within_seconds: float
     ) -> Sequence[Receipt | TemporaryFailure]:
-        """Put records of one key on the log, in this order; see `ports.Publisher` for what a failure means.
+        """Put records of one key on the log, in this order; see `publish_many`."""
+        return await self.publish_many(topic, [(key, value) for value in values], within_seconds=within_seconds)
 
-        The next record is handed over as soon as the one before stands in a batch, and all are awaited together. After
-        the first that could not be handed over none is tried, so that what is on the log has no hole before its end.
+    async def publish_many(
+        self, topic: Topic, records: Sequence[tuple[str, bytes]], *, within_seconds: float
+    ) -> Sequence[Receipt | TemporaryFailure]:
+        """Put records (key, value) on the log under one deadline; outcomes in the order of the records.
+
+        The records of a partition are handed over one after the other, each as soon as the one before stands in a
+        batch; partitions do not wait for each other, and all records are awaited together. After the first record of a
+        key that could not be handed over none of that key is tried, so that what is on the log has no hole before its
+        end. See `ports.Publisher` for what a failure means.
         """
         producer = self._producer
         if producer is None:
-            return [TemporaryFailure("the log is not connected") for _ in values]
-        handed: list[asyncio.Future[RecordMetadata]] = []
-        failure = TemporaryFailure(f"the log did not acknowledge within {within_seconds:g} s")
+            return [TemporaryFailure(NOT_CONNECTED) for _ in records]
+        lanes: dict[int, Lane] = {}
+        for place, (key, value) in enumerate(records):
+            partition = partition_of(key.encode(), topic.partitions)
+            lane = lanes.get(partition)
+            if lane is None:
+                lane = lanes[partition] = Lane(producer, self._topic_prefix + topic.name, key)
+            lane.add(place, key, value)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_seconds):
-                try:
-                    for value in values:
-                        record = await producer.send(self._topic_prefix + topic.name, value=value, key=key.encode())
-                        handed.append(record)
-                except KafkaError as error:
-                    self._note(error, producer)
-                    failure = TemporaryFailure(f"the log refused: {type(error).__name__}")
-                if handed:
-                    await asyncio.wait(handed)
-        if handed and handed[0].done() and handed[0].exception() is None:
-            self._note_answer(topic, handed[0].result().partition)
-        elif not all(record.done() for record in handed) or not handed:
-            self._note_silence(topic, key, producer, within_seconds)
-        return [
-            self._outcome(handed[index], producer, failure) if index < len(handed) else failure
-            for index in range(len(values))
-        ]
+                await asyncio.gather(*(lane.send() for lane in lanes.values()))
+        outcomes: list[Receipt | TemporaryFailure] = [TemporaryFailure(_late(within_seconds))] * len(records)
+        for lane in lanes.values():
+            self._conclude(lane, topic, producer, within_seconds, outcomes)
+        return outcomes
 
-    def _outcome(
-        self, record: "asyncio.Future[RecordMetadata]", producer: AIOKafkaProducer, late: TemporaryFailure
-    ) -> Receipt | TemporaryFailure:
-        if not record.done():
-            # Nobody waits for it any more; looked at, so that its failure is not reported as one nobody asked about.
-            record.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-            return late
-        error = record.exception()
-        if isinstance(error, KafkaError):
-            self._note(error, producer)
-            return TemporaryFailure(f"the log refused: {type(error).__name__}")
-        if error is not None:
-            raise error
-        return Receipt(record.result().partition, record.result().offset)
+    def _conclude(
+        self,
+        lane: Lane,
+        topic: Topic,
+        producer: AIOKafkaProducer,
+        waited_seconds: float,
+        outcomes: list[Receipt | TemporaryFailure],
+    ) -> None:
+        """Write what became of a lane's records to their places, and note whether its partition answers."""
+        for place, outcome in lane.outcomes():
+            if isinstance(outcome, KafkaError):
+                self._note(outcome, producer)
+                outcomes[place] = TemporaryFailure(f"the log refused: {type(outcome).__name__}")
+            else:
+                outcomes[place] = outcome
+        if (partition := lane.partition) is not None:
+            self._note_answer(topic, partition)
+        elif lane.is_silent:
+            self._note_silence(topic, lane.first_key, producer, waited_seconds)
 
     async def check(self) -> None:
         """Ask a broker for metadata. Raises TemporaryFailure."""
         producer = self._producer
         if producer is None:
-            raise TemporaryFailure("the log is not connected")
+            raise TemporaryFailure(NOT_CONNECTED)
         try:
             await producer.client.fetch_all_metadata()
         except KafkaError as error:
@@ -222,3 +228,7 @@ class KafkaPublisher:
         except (TimeoutError, KafkaError) as error:
             log.warning("the producer did not close in time", reason=type(error).__name__)
             await producer.client.close()
+
+
+def _late(within_seconds: float) -> str:
+    return f"the log did not acknowledge within {within_seconds:g} s"
