@@ -8,7 +8,6 @@ deadline.
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple, Protocol
 
@@ -46,8 +45,7 @@ class EventLog(Publisher, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
+class Sender(NamedTuple):
     """Who sends, when it was received (once per request), and the request's own trace, if it has one.
 
     recorded: recorded_at as it is written on the log.
@@ -69,17 +67,13 @@ class Verdict(NamedTuple):
     refusal: RefusedRequest | None = None
 
 
-class EventKey(NamedTuple):
+class _Ready(NamedTuple):
     """What is kept of an event while its bytes are on their way; the payload need not be in memory twice."""
 
+    index: int
     id: str
     source: str
     household_id: str
-
-
-class _Ready(NamedTuple):
-    index: int
-    event: EventKey
     value: bytes
 
 
@@ -126,7 +120,8 @@ class AcceptEvents:
         finally:
             self._metrics.publish_seconds.observe(time.perf_counter() - started)
         self._metrics.accepted()
-        self._remember(sender, EventKey(event.id, event.source, event.subject), receipt)
+        recent = RecentReceipt(receipt, event.subject, sender.recorded)
+        self._receipts.remember(sender.key.key_id, event.id, event.source, recent)
         return receipt
 
     async def batch(
@@ -144,7 +139,7 @@ class AcceptEvents:
             if isinstance(judged, Verdict):
                 verdicts[index] = judged
             elif dry_run:
-                verdicts[index] = Verdict(index, judged.event.id, "valid")
+                verdicts[index] = Verdict(index, judged.id, "valid")
             else:
                 ready.append(judged)
             if index % EVENTS_READ_AT_ONCE == 0:
@@ -161,13 +156,13 @@ class AcceptEvents:
         except RefusedRequest as refusal:
             self._metrics.event_refused(refusal.problem)
             return Verdict(index, _id_of(document), "refused", refusal=refusal)
-        return _Ready(index, EventKey(event.id, event.source, event.subject), _record(event, sender))
+        return _Ready(index, event.id, event.source, event.subject, _record(event, sender))
 
     async def _publish(self, ready: Sequence[_Ready], sender: Sender, held: Held) -> list[Verdict]:
         if not ready:
             return []
         held.become(sum(len(one.value) for one in ready))
-        records = [(one.event.household_id, one.value) for one in ready]
+        records = [(one.household_id, one.value) for one in ready]
         started = time.perf_counter()
         outcomes = await self._log.publish_many(HOUSEHOLD_EVENTS, records, within_seconds=self._timeout)
         self._metrics.publish_seconds.observe(time.perf_counter() - started)
@@ -179,13 +174,10 @@ class AcceptEvents:
 
     def _verdict(self, one: _Ready, outcome: Receipt | TemporaryFailure, sender: Sender) -> Verdict:
         if isinstance(outcome, TemporaryFailure):
-            return Verdict(one.index, one.event.id, "not_accepted", refusal=_log_away(outcome))
-        self._remember(sender, one.event, outcome)
-        return Verdict(one.index, one.event.id, "accepted", receipt=outcome)
-
-    def _remember(self, sender: Sender, event: EventKey, receipt: Receipt) -> None:
-        recent = RecentReceipt(receipt, event.household_id, sender.recorded)
-        self._receipts.remember(sender.key.key_id, event.id, event.source, recent)
+            return Verdict(one.index, one.id, "not_accepted", refusal=_log_away(outcome))
+        recent = RecentReceipt(outcome, one.household_id, sender.recorded)
+        self._receipts.remember(sender.key.key_id, one.id, one.source, recent)
+        return Verdict(one.index, one.id, "accepted", receipt=outcome)
 
 
 def _record(event: EventMessage, sender: Sender) -> bytes:

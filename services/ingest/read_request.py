@@ -1,6 +1,5 @@
 """Reads a request's form and body: which content mode, no other encoding, never more bytes than allowed."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from enum import Enum
 from typing import Any
@@ -39,11 +38,13 @@ def header_values(headers: Headers, name: str) -> list[str]:
 
 def mode_of(headers: Headers, allowed: Sequence[Mode]) -> Mode:
     """Tell how the events of a request are written. Raises RefusedRequest (415)."""
-    encodings = [value for value in header_values(headers, "content-encoding") if value.lower() not in ("", "identity")]
-    if encodings:
-        raise RefusedRequest("unsupported-media-type", "send the body without Content-Encoding")
-    given = header_values(headers, "content-type")
-    media_type, charset = _parse(given[0]) if len(given) == 1 else ("", "utf-8")
+    given: list[bytes] = []
+    for name, value in headers:
+        if name == b"content-type":
+            given.append(value)
+        elif name == b"content-encoding" and value.decode("latin-1").strip().lower() not in ("", "identity"):
+            raise RefusedRequest("unsupported-media-type", "send the body without Content-Encoding")
+    media_type, charset = _parse(given[0].decode("latin-1")) if len(given) == 1 else ("", "utf-8")
     mode = next((mode for mode in allowed if mode.value == media_type), None)
     if mode is None:
         accepted = " or ".join(mode.value for mode in allowed)
@@ -59,30 +60,15 @@ def mode_of(headers: Headers, allowed: Sequence[Mode]) -> Mode:
 
 
 async def read_body(
-    receive: Receive,
-    headers: Headers,
-    *,
-    max_bytes: int,
-    within_seconds: float,
-    arrived: Callable[[int], None],
+    receive: Receive, headers: Headers, *, max_bytes: int, arrived: Callable[[int], None]
 ) -> bytes:
-    """Read a body, counting while it comes.
+    """Read a body, counting while it comes. How long it may take is the HTTP server's matter.
 
     receive: gives the messages of ASGI. arrived: told the size of each piece; it may refuse.
-    Raises RefusedRequest (413 too large, 408 too slow, 400 when the caller has gone).
+    Raises RefusedRequest (413 too large, 400 when the caller has gone).
     """
     if any(_is_more(declared, max_bytes) for declared in header_values(headers, "content-length")):
         raise _too_large(max_bytes)
-    try:
-        async with asyncio.timeout(within_seconds):
-            return await _pieces(receive, max_bytes, arrived)
-    except TimeoutError:
-        raise RefusedRequest(
-            "too-slow", f"send the whole body within {within_seconds:g} s", headers={"Connection": "close"}
-        ) from None
-
-
-async def _pieces(receive: Receive, max_bytes: int, arrived: Callable[[int], None]) -> bytes:
     pieces: list[bytes] = []
     size = 0
     while True:
@@ -111,6 +97,8 @@ def _is_more(declared: str, max_bytes: int) -> bool:
 
 
 def _parse(content_type: str) -> tuple[str, str]:
+    if ";" not in content_type:
+        return content_type.strip().lower(), "utf-8"
     media_type, *parameters = (part.strip() for part in content_type.lower().split(";"))
     charset = "utf-8"
     for parameter in parameters:

@@ -14,7 +14,7 @@ from services.ingest.check_event import trace_of
 from services.ingest.event_fate import EventFate
 from services.ingest.event_types import PATH as EVENT_TYPES_PATH
 from services.ingest.event_types import EventTypePages
-from services.ingest.limits import RETRY_LOG_SECONDS, Held, InFlight
+from services.ingest.limits import RETRY_LOG_SECONDS, InFlight
 from services.ingest.metrics import IngestMetrics
 from services.ingest.read_batch import split_batch
 from services.ingest.read_request import (
@@ -46,7 +46,6 @@ class Edge:
     in_flight: InFlight
     metrics: IngestMetrics
     event_types: EventTypePages
-    body_timeout_seconds: float
 
 
 def add_routes(app: FastAPI, edge: Edge) -> Mapping[str, Answer]:
@@ -100,7 +99,8 @@ async def _take_event(edge: Edge, request: Request) -> Response:
     with edge.in_flight.request_of(key.key_id) as held:
         dry_run = _dry_run(request)
         mode = mode_of(headers, SINGLE)
-        document = decode_event(await _body(edge, request, held, MAX_EVENT_BYTES))
+        body = await read_body(request.receive, headers, max_bytes=MAX_EVENT_BYTES, arrived=held.grow)
+        document = decode_event(body)
         sender = edge.accept.sender(key, trace_of(header_values(headers, "traceparent")))
         if mode is Mode.BINARY:
             event_sent = event_document(headers, document)
@@ -121,20 +121,11 @@ async def _take_batch(edge: Edge, request: Request) -> Response:
     with edge.in_flight.request_of(key.key_id) as held:
         dry_run = _dry_run(request)
         mode = mode_of(headers, BATCH)
-        bodies = split_batch(mode, await _body(edge, request, held, MAX_BATCH_BYTES))
+        body = await read_body(request.receive, headers, max_bytes=MAX_BATCH_BYTES, arrived=held.grow)
+        bodies = split_batch(mode, body)
         sender = edge.accept.sender(key, trace_of(header_values(headers, "traceparent")))
         verdicts = await edge.accept.batch(bodies, sender, held, dry_run=dry_run)
         return _batch_answer(request, verdicts)
-
-
-async def _body(edge: Edge, request: Request, held: Held, max_bytes: int) -> bytes:
-    return await read_body(
-        request.receive,
-        request.scope["headers"],
-        max_bytes=max_bytes,
-        within_seconds=edge.body_timeout_seconds,
-        arrived=held.grow,
-    )
 
 
 def _json(answer: Mapping[str, Any], status: int, headers: Mapping[str, str] | None = None) -> Response:
