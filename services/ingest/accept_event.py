@@ -58,9 +58,9 @@ class Sender(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What became of one event of a batch. event_id: None while the event could not be read."""
+    """What became of one event of a batch, by its place there. event_id: None while the event could not be read."""
 
-    index: int
+    place: int
     event_id: str | None
     status: Status
     receipt: Receipt | None = None
@@ -70,7 +70,7 @@ class Verdict(NamedTuple):
 class _Ready(NamedTuple):
     """What is kept of an event while its bytes are on their way; the payload need not be in memory twice."""
 
-    index: int
+    place: int
     id: str
     source: str
     household_id: str
@@ -145,7 +145,7 @@ class AcceptEvents:
             if index % EVENTS_READ_AT_ONCE == 0:
                 await asyncio.sleep(0)
         for verdict in await self._publish(ready, sender, held):
-            verdicts[verdict.index] = verdict
+            verdicts[verdict.place] = verdict
         return [verdicts[index] for index in range(len(bodies))]
 
     def _judge(self, index: int, body: bytes, sender: Sender) -> _Ready | Verdict:
@@ -174,10 +174,10 @@ class AcceptEvents:
 
     def _verdict(self, one: _Ready, outcome: Receipt | TemporaryFailure, sender: Sender) -> Verdict:
         if isinstance(outcome, TemporaryFailure):
-            return Verdict(one.index, one.id, "not_accepted", refusal=_log_away(outcome))
+            return Verdict(one.place, one.id, "not_accepted", refusal=_log_away(outcome))
         recent = RecentReceipt(outcome, one.household_id, sender.recorded)
         self._receipts.remember(sender.key.key_id, one.id, one.source, recent)
-        return Verdict(one.index, one.id, "accepted", receipt=outcome)
+        return Verdict(one.place, one.id, "accepted", receipt=outcome)
 
 
 def _record(event: EventMessage, sender: Sender) -> bytes:

@@ -33,7 +33,8 @@ def create_app(edge: Edge, registry: CollectorRegistry, checks: Mapping[str, Che
     posts = add_routes(app, edge)
     # The app keeps the document that it builds here and serves it at /openapi.json.
     openapi.complete(app.openapi())
-    return FixedHeaders(RequestMetrics(DirectPosts(app, posts), edge.metrics.http))
+    http = edge.metrics.http
+    return DirectPosts(FixedHeaders(RequestMetrics(app, http)), posts, metrics=http, headers=_HEADERS)
 
 
 class FixedHeaders:

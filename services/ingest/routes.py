@@ -181,7 +181,7 @@ def _batch_answer(request: Request, verdicts: Sequence[Verdict]) -> Response:
 
 
 def _result(verdict: Verdict, base_url: str) -> dict[str, Any]:
-    result: dict[str, Any] = {"index": verdict.index, "id": verdict.event_id, "status": verdict.status}
+    result: dict[str, Any] = {"index": verdict.place, "id": verdict.event_id, "status": verdict.status}
     if verdict.receipt is not None:
         result["partition"], result["offset"] = verdict.receipt
     if verdict.refusal is not None:
