@@ -45,4 +45,6 @@ def day_of(instant: datetime) -> date:
 
 def to_rfc3339(instant: datetime) -> str:
     """Write an aware instant as RFC 3339 in UTC with milliseconds, such as 2026-03-02T01:30:00.250Z."""
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if instant.tzinfo is not UTC:
+        instant = instant.astimezone(UTC)
+    return instant.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -8,15 +8,15 @@ deadline.
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol, Self
+from typing import Literal, NamedTuple, Protocol
 
 from services.ingest.check_event import check_event
 from services.ingest.limits import RETRY_LOG_SECONDS, Held
 from services.ingest.metrics import IngestMetrics
 from services.ingest.read_request import MAX_EVENT_BYTES
 from services.ingest.recent_receipts import RecentReceipt, RecentReceipts
+from services.ingest.write_record import record_of
 from shared.access import AccessKey
 from shared.bus.ports import Publisher, Receipt
 from shared.clock import Clock, to_rfc3339
@@ -34,54 +34,46 @@ Status = Literal["accepted", "refused", "not_accepted", "valid"]
 class EventLog(Publisher, Protocol):
     """The log as ingest needs it."""
 
-    async def publish_in_order(
-        self, topic: Topic, key: str, values: Sequence[bytes], *, within_seconds: float
+    async def publish_many(
+        self, topic: Topic, records: Sequence[tuple[str, bytes]], *, within_seconds: float
     ) -> Sequence[Receipt | TemporaryFailure]:
-        """Put records of one key on the log in this order; after the first failure to hand one over, try none."""
+        """Put records (key, value) on the log under one deadline; outcomes in the order of the records.
+
+        Records of one key stand there in this order; after the first that could not be handed over, none of that key
+        is tried. What becomes of one key does not touch another.
+        """
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """Who sends, when it was received (once per request), and the request's own trace, if it has one."""
+class Sender(NamedTuple):
+    """Who sends, when it was received (once per request), and the request's own trace, if it has one.
+
+    recorded: recorded_at as it is written on the log.
+    """
 
     key: AccessKey
     recorded_at: datetime
+    recorded: str
     traceparent: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of one event of a batch. event_id: None while the event could not be read."""
+class Verdict(NamedTuple):
+    """What became of one event of a batch, by its place there. event_id: None while the event could not be read."""
 
-    index: int
+    place: int
     event_id: str | None
     status: Status
     receipt: Receipt | None = None
     refusal: RefusedRequest | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class EventKey:
+class _Ready(NamedTuple):
     """What is kept of an event while its bytes are on their way; the payload need not be in memory twice."""
 
+    place: int
     id: str
     source: str
     household_id: str
-    key_id: str
-    recorded_at: datetime
-
-    @classmethod
-    def of(cls, event: EventMessage) -> Self:
-        """Take it from a received event."""
-        assert event.recordedat is not None and event.keyid is not None
-        return cls(event.id, event.source, event.subject, event.keyid, event.recordedat)
-
-
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    index: int
-    event: EventKey
     value: bytes
 
 
@@ -106,21 +98,19 @@ class AcceptEvents:
     def sender(self, key: AccessKey, traceparent: str | None = None) -> Sender:
         """Note who sends and when; the instant counts in milliseconds, as it is written on the log."""
         now = self._clock.now()
-        return Sender(key, now.replace(microsecond=now.microsecond // 1000 * 1000), traceparent)
+        recorded_at = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        return Sender(key, recorded_at, to_rfc3339(recorded_at), traceparent)
 
     def check(self, document: object, sender: Sender) -> EventMessage:
-        """Return the event as it will stand on the log. Raises RefusedRequest."""
-        event = check_event(document, sender.key, sender.recorded_at)
-        if sender.traceparent and not event.traceparent:
-            event = event.model_copy(update={"traceparent": sender.traceparent})
-        return event.received(sender.recorded_at, sender.key.key_id)
+        """Return the event that a document holds, if this sender may send it now. Raises RefusedRequest."""
+        return check_event(document, sender.key, sender.recorded_at)
 
-    async def one(self, event: EventMessage, held: Held) -> Receipt:
+    async def one(self, event: EventMessage, sender: Sender, held: Held) -> Receipt:
         """Put one event on the log. Raises RefusedRequest (503) when it is not known to be there in time.
 
         held: the bytes in flight of the request.
         """
-        value = event.to_bytes()
+        value = _record(event, sender)
         held.become(len(value))
         started = time.perf_counter()
         try:
@@ -129,7 +119,9 @@ class AcceptEvents:
             raise _log_away(failure) from failure
         finally:
             self._metrics.publish_seconds.observe(time.perf_counter() - started)
-        self._took(EventKey.of(event), receipt)
+        self._metrics.accepted()
+        recent = RecentReceipt(receipt, event.subject, sender.recorded)
+        self._receipts.remember(sender.key.key_id, event.id, event.source, recent)
         return receipt
 
     async def batch(
@@ -147,13 +139,13 @@ class AcceptEvents:
             if isinstance(judged, Verdict):
                 verdicts[index] = judged
             elif dry_run:
-                verdicts[index] = Verdict(index, judged.event.id, "valid")
+                verdicts[index] = Verdict(index, judged.id, "valid")
             else:
                 ready.append(judged)
             if index % EVENTS_READ_AT_ONCE == 0:
                 await asyncio.sleep(0)
-        for verdict in await self._publish(ready, held):
-            verdicts[verdict.index] = verdict
+        for verdict in await self._publish(ready, sender, held):
+            verdicts[verdict.place] = verdict
         return [verdicts[index] for index in range(len(bodies))]
 
     def _judge(self, index: int, body: bytes, sender: Sender) -> _Ready | Verdict:
@@ -164,37 +156,34 @@ class AcceptEvents:
         except RefusedRequest as refusal:
             self._metrics.event_refused(refusal.problem)
             return Verdict(index, _id_of(document), "refused", refusal=refusal)
-        return _Ready(index, EventKey.of(event), event.to_bytes())
+        return _Ready(index, event.id, event.source, event.subject, _record(event, sender))
 
-    async def _publish(self, ready: Sequence[_Ready], held: Held) -> list[Verdict]:
+    async def _publish(self, ready: Sequence[_Ready], sender: Sender, held: Held) -> list[Verdict]:
         if not ready:
             return []
-        households: dict[str, list[_Ready]] = {}
-        for one in ready:
-            households.setdefault(one.event.household_id, []).append(one)
         held.become(sum(len(one.value) for one in ready))
+        records = [(one.household_id, one.value) for one in ready]
         started = time.perf_counter()
-        published = await asyncio.gather(*(self._publish_household(events) for events in households.values()))
+        outcomes = await self._log.publish_many(HOUSEHOLD_EVENTS, records, within_seconds=self._timeout)
         self._metrics.publish_seconds.observe(time.perf_counter() - started)
-        return [verdict for verdicts in published for verdict in verdicts]
+        verdicts = [self._verdict(one, outcome, sender) for one, outcome in zip(ready, outcomes, strict=True)]
+        taken = sum(verdict.receipt is not None for verdict in verdicts)
+        self._metrics.accepted(taken)
+        self._metrics.not_accepted(len(verdicts) - taken)
+        return verdicts
 
-    async def _publish_household(self, events: Sequence[_Ready]) -> list[Verdict]:
-        outcomes = await self._log.publish_in_order(
-            HOUSEHOLD_EVENTS, events[0].event.household_id, [one.value for one in events], within_seconds=self._timeout
-        )
-        return [self._verdict(one, outcome) for one, outcome in zip(events, outcomes, strict=True)]
-
-    def _verdict(self, one: _Ready, outcome: Receipt | TemporaryFailure) -> Verdict:
+    def _verdict(self, one: _Ready, outcome: Receipt | TemporaryFailure, sender: Sender) -> Verdict:
         if isinstance(outcome, TemporaryFailure):
-            self._metrics.not_accepted()
-            return Verdict(one.index, one.event.id, "not_accepted", refusal=_log_away(outcome))
-        self._took(one.event, outcome)
-        return Verdict(one.index, one.event.id, "accepted", receipt=outcome)
+            return Verdict(one.place, one.id, "not_accepted", refusal=_log_away(outcome))
+        recent = RecentReceipt(outcome, one.household_id, sender.recorded)
+        self._receipts.remember(sender.key.key_id, one.id, one.source, recent)
+        return Verdict(one.place, one.id, "accepted", receipt=outcome)
 
-    def _took(self, event: EventKey, receipt: Receipt) -> None:
-        self._metrics.accepted()
-        recent = RecentReceipt(receipt, event.household_id, to_rfc3339(event.recorded_at))
-        self._receipts.remember(event.key_id, event.id, event.source, recent)
+
+def _record(event: EventMessage, sender: Sender) -> bytes:
+    return record_of(
+        event, recorded_at=sender.recorded, key_id=sender.key.key_id, traceparent=sender.traceparent
+    )
 
 
 def decode_event(body: bytes) -> object:

@@ -9,10 +9,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.ingest import openapi
 from services.ingest.routes import Edge, add_routes
 from shared import __version__
+from shared.http.direct import DirectPosts
 from shared.http.health import Check, RequestMetrics, install_health
 from shared.http.problems import install_problems
 
 _HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+_NAMES = frozenset(name for name, _ in _HEADERS)
 
 
 def create_app(edge: Edge, registry: CollectorRegistry, checks: Mapping[str, Check]) -> ASGIApp:
@@ -28,10 +30,11 @@ def create_app(edge: Edge, registry: CollectorRegistry, checks: Mapping[str, Che
     )
     install_problems(app)
     install_health(app, registry, checks)
-    add_routes(app, edge)
+    posts = add_routes(app, edge)
     # The app keeps the document that it builds here and serves it at /openapi.json.
     openapi.complete(app.openapi())
-    return FixedHeaders(RequestMetrics(app, edge.metrics.http))
+    http = edge.metrics.http
+    return DirectPosts(FixedHeaders(RequestMetrics(app, http)), posts, metrics=http, headers=_HEADERS)
 
 
 class FixedHeaders:
@@ -43,8 +46,7 @@ class FixedHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                fixed = {name for name, _ in _HEADERS}
-                kept = [(name, value) for name, value in message.get("headers", ()) if name.lower() not in fixed]
+                kept = [header for header in message.get("headers", ()) if header[0].lower() not in _NAMES]
                 message = {**message, "headers": [*kept, *_HEADERS]}
             await send(message)
 

@@ -24,6 +24,7 @@ MAX_FAULTS = 20
 MAX_LEVELS = 4
 # Days of the past by their nature: a year mistyped into the future would silence the household until then.
 _DAYS_THAT_HAVE_COME = (("baseline", "as_of"), ("enrolled_on",), ("monitored_on",))
+_PLAIN = frozenset({str, int, bool, type(None)})
 _TYPES: Mapping[str, EventType] = {wire_type(name): event_type for name, event_type in EVENT_TYPES.items()}
 # W3C Trace Context: version 255 and ids of zeros only are not valid.
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -39,7 +40,7 @@ def check_event(document: object, key: AccessKey, now: datetime) -> EventMessage
     event_type = _TYPES.get(event.type)
     if event_type is None:
         raise _unknown_type()
-    faults = [*_payload_faults(event_type, event.data), *_faults_together(event_type, event, day_of(now + MAX_AHEAD))]
+    faults = [*_payload_faults(event_type, event.data), *_faults_together(event_type, event, now)]
     # Where a model has found one already, it need not be said twice.
     faults = faults or list(personal_numbers(event))
     if faults:
@@ -78,8 +79,10 @@ def _read(document: object) -> EventMessage:
 
 def _payload_faults(event_type: EventType, payload: Mapping[str, Any]) -> list[Fault]:
     faults = [Fault(f"/data{f.pointer}", f.code, f.detail) for f in payload_faults(event_type, payload)]
-    # Only where the shape is free can these have come so far.
-    return faults or list(_free_faults(payload, "/data", MAX_LEVELS))
+    # Only where the shape is free can these have come so far. Most payloads hold plain values alone.
+    if faults or _PLAIN.issuperset(map(type, payload.values())):
+        return faults
+    return list(_free_faults(payload, "/data", MAX_LEVELS))
 
 
 def _free_faults(value: object, path: str, levels: int) -> Iterator[Fault]:
@@ -94,14 +97,17 @@ def _free_faults(value: object, path: str, levels: int) -> Iterator[Fault]:
             yield from _free_faults(inner, path + pointer(step), levels - 1)
 
 
-def _faults_together(event_type: EventType, event: EventMessage, latest: date) -> Iterator[Fault]:
+def _faults_together(event_type: EventType, event: EventMessage, now: datetime) -> Iterator[Fault]:
     if event.sourceclass is SourceClass.SELF and refused_from_self(event_type.type):
         yield Fault("/sourceclass", "not_from_self", "a household cannot send this type about itself")
     if event.occurred_on < EARLIEST_DAY:
         yield Fault("/time", "too_early", f"time may not lie before {EARLIEST_DAY.isoformat()}")
     for path in _DAYS_THAT_HAVE_COME:
         day = _day_at(event.data, path)
-        if day is not None and not EARLIEST_DAY <= day <= latest:
+        if day is None:
+            continue
+        latest = day_of(now + MAX_AHEAD)
+        if not EARLIEST_DAY <= day <= latest:
             yield Fault(pointer("data", *path), "day_out_of_range", f"give a day from {EARLIEST_DAY} to {latest}")
     if event_type.area_event and event.subject != event.division:
         yield Fault("/subject", "not_the_division", "this type is about a division: give the same code as in division")

@@ -1,8 +1,7 @@
 """What one process takes on at once: so many bytes in all, so many requests of one key. Beyond that it says so."""
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Self
 
 from shared.errors import RefusedRequest
 
@@ -23,9 +22,12 @@ class InFlight:
         self._requests: Counter[str] = Counter()
         self.bytes = 0
 
-    @contextmanager
-    def request_of(self, key_id: str) -> Iterator["Held"]:
-        """Count a request of a key, and its bytes, while it is served. Raises RefusedRequest (429)."""
+    def request_of(self, key_id: str) -> "Held":
+        """Return the block in which a request of a key is served; entering it raises RefusedRequest (429)."""
+        return Held(self, key_id)
+
+    def begin(self, key_id: str) -> None:
+        """Count one more request of a key. Raises RefusedRequest (429)."""
         if self._requests[key_id] >= self._max_requests_per_key:
             raise RefusedRequest(
                 "too-many-requests",
@@ -33,14 +35,12 @@ class InFlight:
                 retry_after_seconds=RETRY_BUSY_SECONDS,
             )
         self._requests[key_id] += 1
-        held = Held(self)
-        try:
-            yield held
-        finally:
-            held.become(0)
-            self._requests[key_id] -= 1
-            if not self._requests[key_id]:
-                del self._requests[key_id]
+
+    def end(self, key_id: str) -> None:
+        """Count one request of a key less."""
+        self._requests[key_id] -= 1
+        if not self._requests[key_id]:
+            del self._requests[key_id]
 
     def take(self, size: int) -> None:
         """Count more bytes (or fewer, for a negative size). Raises RefusedRequest (503)."""
@@ -54,11 +54,22 @@ class InFlight:
 
 
 class Held:
-    """The bytes that one request holds."""
+    """A request while it is served, and the bytes that it holds."""
 
-    def __init__(self, in_flight: InFlight) -> None:
+    __slots__ = ("_in_flight", "_key_id", "_size")
+
+    def __init__(self, in_flight: InFlight, key_id: str) -> None:
         self._in_flight = in_flight
+        self._key_id = key_id
         self._size = 0
+
+    def __enter__(self) -> Self:
+        self._in_flight.begin(self._key_id)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.become(0)
+        self._in_flight.end(self._key_id)
 
     def grow(self, size: int) -> None:
         """Hold more. Raises RefusedRequest (503)."""

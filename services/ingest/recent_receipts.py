@@ -4,6 +4,7 @@ import random
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from shared.bus.ports import Receipt
 
@@ -11,8 +12,7 @@ from shared.bus.ports import Receipt
 MAX_SOURCES = 8
 
 
-@dataclass(frozen=True, slots=True)
-class RecentReceipt:
+class RecentReceipt(NamedTuple):
     """Where the log keeps an event, and when it was received (RFC 3339)."""
 
     receipt: Receipt

@@ -69,7 +69,6 @@ async def ingest(settings: IngestSettings, clock: Clock, registry: CollectorRegi
             in_flight=in_flight,
             metrics=metrics,
             event_types=EventTypePages(),
-            body_timeout_seconds=settings.body_timeout_seconds,
         )
         app = create_app(edge, registry, {"log": publisher.check, "keys": keys.check_ready})
         limits = settings.http_limits(opaque_below=b"/v1/events/")

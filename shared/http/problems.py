@@ -1,7 +1,7 @@
 """Answers for errors: `application/problem+json` (RFC 9457), without the caller's values or our exceptions."""
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
@@ -59,14 +59,22 @@ def problem_response(request: Request, refused: RefusedRequest, trace: str | Non
 
 def install_problems(app: FastAPI) -> None:
     """Make every error of the app a problem document, and serve the catalogue's pages."""
-    app.add_exception_handler(RefusedRequest, _refused)
-    app.add_exception_handler(TemporaryFailure, _temporary)
-    app.add_exception_handler(RequestValidationError, _invalid_parameters)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(ClientDisconnect, _gone)
+    for kind, answer in _ANSWERS.items():
+        app.add_exception_handler(kind, answer)
     app.add_exception_handler(Exception, _unexpected)
     app.add_api_route("/problems", _catalogue_page, include_in_schema=False)
     app.add_api_route("/problems/{slug}", _problem_page, include_in_schema=False)
+
+
+async def problem_for(request: Request, error: Exception) -> Response:
+    """Answer an error outside of the app as the app would."""
+    answer = next((answer for kind, answer in _ANSWERS.items() if isinstance(error, kind)), _unexpected)
+    return await answer(request, error)
+
+
+def is_expected(error: Exception) -> bool:
+    """Tell whether an error is somebody else's fault or passes, and not a bug of ours."""
+    return isinstance(error, tuple(_ANSWERS))
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -101,6 +109,15 @@ async def _unexpected(request: Request, error: Exception) -> Response:
     trace = uuid4().hex
     log.error("a request failed on our side", trace_id=trace, path=request.scope.get("path"), exc_info=error)
     return problem_response(request, RefusedRequest("internal"), trace)
+
+
+_ANSWERS: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+    RefusedRequest: _refused,
+    TemporaryFailure: _temporary,
+    RequestValidationError: _invalid_parameters,
+    HTTPException: _http_error,
+    ClientDisconnect: _gone,
+}
 
 
 async def _catalogue_page() -> HTMLResponse:

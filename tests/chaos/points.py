@@ -3,14 +3,13 @@
 import asyncio
 import functools
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 import shared.lifecycle
@@ -21,17 +20,14 @@ from shared.db import outbox
 from shared.db.driver import Driver
 from tests.chaos.install import Patches, Trips, mark
 
-# What was handed over before gets this long to reach the log, so that a batch really breaks in the middle.
-HEAD_START_SECONDS = 0.05
 LOOK_EVERY_SECONDS = 0.05
 
 
 @dataclass(slots=True)
 class Batch:
-    """The request or the partition batch that is being worked on: how many of its items or statements have passed."""
+    """The partition batch that is being worked on: how many of its statements have passed."""
 
     passed: int = 0
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 _batch: ContextVar[Batch | None] = ContextVar("batch", default=None)
@@ -70,8 +66,6 @@ def _stand_still(file: Path) -> None:
 
 
 def _points_of_ingest(trips: Trips, patches: Patches) -> None:
-    from services.ingest.accept_event import AcceptEvents
-
     def publish(original: Any) -> Any:
         @functools.wraps(original)
         async def wrapped(*arguments: Any, **options: Any) -> Any:
@@ -83,24 +77,22 @@ def _points_of_ingest(trips: Trips, patches: Patches) -> None:
 
         return wrapped
 
-    def send(original: Any) -> Any:
+    def publish_many(original: Any) -> Any:
+        whole = publish(original)
+
         @functools.wraps(original)
-        async def wrapped(*arguments: Any, **options: Any) -> Any:
-            batch = _batch.get()
-            if batch is not None:
-                async with batch.turn:
-                    batch.passed += 1
-                    if trips.waits("ingest.batch_item", batch.passed):
-                        await asyncio.sleep(HEAD_START_SECONDS)
-                    trips.passing("ingest.batch_item", batch.passed)
-            return await original(*arguments, **options)
+        async def wrapped(log: KafkaPublisher, topic: Any, records: Sequence[Any], **options: Any) -> Any:
+            for number in range(1, len(records) + 1):
+                if trips.waits("ingest.batch_item", number):
+                    # What comes before it is on the log, so that the batch really breaks in the middle.
+                    await original(log, topic, records[: number - 1], **options)
+                trips.passing("ingest.batch_item", number)
+            return await whole(log, topic, records, **options)
 
         return wrapped
 
     patches.wrap(KafkaPublisher, "publish", publish)
-    patches.wrap(KafkaPublisher, "publish_in_order", publish)
-    patches.wrap(AcceptEvents, "batch", _counting)
-    patches.wrap(AIOKafkaProducer, "send", send)
+    patches.wrap(KafkaPublisher, "publish_many", publish_many)
 
 
 def _points_of_scorer(trips: Trips, patches: Patches) -> None:
@@ -179,7 +171,7 @@ def _if_any(trips: Trips, point: str) -> Callable[[Any], Any]:
 
 
 def _counting(original: Any) -> Any:
-    """Count items or statements anew for each call of a function that works on one batch."""
+    """Count statements anew for each call of a function that works on one batch."""
 
     @functools.wraps(original)
     async def wrapped(*arguments: Any, **options: Any) -> Any:

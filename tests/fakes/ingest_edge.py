@@ -135,7 +135,6 @@ class IngestUnderTest:
             in_flight=self.in_flight,
             metrics=metrics,
             event_types=_pages(),
-            body_timeout_seconds=0.5,
         )
         checks = {"log": self.log.check, "keys": self.key_cache.check_ready}
         self.app: ASGIApp = create_app(edge, self.registry, checks)

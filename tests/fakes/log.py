@@ -74,6 +74,23 @@ class FakePublisher:
                 outcomes.append(failure)
         return outcomes
 
+    async def publish_many(
+        self, topic: Topic, records: Sequence[tuple[str, bytes]], *, within_seconds: float
+    ) -> Sequence[Receipt | TemporaryFailure]:
+        """Take records of many keys; those of one key as `publish_in_order` does."""
+        places: dict[str, list[int]] = {}
+        for place, (key, _) in enumerate(records):
+            places.setdefault(key, []).append(place)
+
+        async def of_key(key: str) -> Sequence[Receipt | TemporaryFailure]:
+            values = [records[place][1] for place in places[key]]
+            return await self.publish_in_order(topic, key, values, within_seconds=within_seconds)
+
+        by_key = await asyncio.gather(*map(of_key, places))
+        taken = zip(places.values(), by_key, strict=True)
+        found = {place: one for of, ones in taken for place, one in zip(of, ones, strict=True)}
+        return [found[place] for place in range(len(records))]
+
     async def check(self) -> None:
         """Raise TemporaryFailure while away."""
         if self.away:

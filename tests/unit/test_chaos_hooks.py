@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -31,6 +32,7 @@ from services.notifier.store.claims import Claims
 from services.scorer.score_event import ScoreEvents
 from services.scorer.store import ScorerStore
 from shared.bus.kafka.consumer import KafkaConsumer, _Listener
+from shared.bus.kafka.lanes import Lanes
 from shared.bus.kafka.publisher import KafkaPublisher
 from shared.clock import SystemClock
 from shared.db import outbox
@@ -83,14 +85,17 @@ def steps(marks: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> Steps:
         yield
         done.append("commit")
 
-    async def send(*_: Any, **__: Any) -> "asyncio.Future[RecordMetadata]":
-        done.append("send")
+    async def partitions_for(*_: Any) -> set[int]:
+        return {0}
+
+    async def send_batch(_: Any, batch: BatchBuilder, *__: Any, **___: Any) -> "asyncio.Future[RecordMetadata]":
+        done.extend(["send"] * batch.record_count())
         written: asyncio.Future[RecordMetadata] = asyncio.get_running_loop().create_future()
         written.set_result(RecordMetadata("t", 0, None, 7, None, 0, 0))
         return written
 
     async def batch(handler: Any, values: list[bytes]) -> Any:
-        return await handler.publish_in_order(HOUSEHOLD_EVENTS, "h", values, within_seconds=1)
+        return await handler.publish_many(HOUSEHOLD_EVENTS, [("h", value) for value in values], within_seconds=1)
 
     async def handle(handler: Any, statements: list[Any]) -> None:
         async with handler.store.transaction("partition"):
@@ -103,7 +108,9 @@ def steps(marks: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> Steps:
     step(KafkaConsumer, "fetch", {"partition": ["record"]})
     step(Claims, "claim", ["due"])
     step(Deliver, "_attempt", Attempt("sent", receipt="250"))
-    monkeypatch.setattr(AIOKafkaProducer, "send", send)
+    monkeypatch.setattr(AIOKafkaProducer, "partitions_for", partitions_for)
+    monkeypatch.setattr(AIOKafkaProducer, "create_batch", lambda _: BatchBuilder(1_000, 0))
+    monkeypatch.setattr(AIOKafkaProducer, "send_batch", send_batch)
     monkeypatch.setattr(AcceptEvents, "batch", batch)
     for store, handler in ((ScorerStore, ScoreEvents), (AlertStore, RaiseAlert)):
         monkeypatch.setattr(store, "transaction", transaction)
@@ -140,7 +147,7 @@ class StillProducer(AIOKafkaProducer):  # type: ignore[misc]
 
 def publisher() -> KafkaPublisher:
     made = KafkaPublisher("nowhere", "test")
-    made._producer = StillProducer()
+    made._lanes = Lanes(StillProducer())
     return made
 
 

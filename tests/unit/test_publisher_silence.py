@@ -32,6 +32,13 @@ class Producers:
         return Producer(answers=self.made > self.deaf)
 
 
+class Batch:
+    def append(self, **_: object) -> object:
+        return object()
+
+    def close(self) -> None: ...
+
+
 class Producer:
     def __init__(self, *, answers: bool) -> None:
         self._answers = answers
@@ -40,7 +47,13 @@ class Producer:
 
     async def stop(self) -> None: ...
 
-    async def send(self, *_: object, **__: object) -> "asyncio.Future[Placed]":
+    async def partitions_for(self, _topic: str) -> set[int]:
+        return {0}
+
+    def create_batch(self) -> "Batch":
+        return Batch()
+
+    async def send_batch(self, *_: object, **__: object) -> "asyncio.Future[Placed]":
         answer: asyncio.Future[Placed] = asyncio.get_running_loop().create_future()
         if self._answers:
             answer.set_result(Placed())

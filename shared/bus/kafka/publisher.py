@@ -16,8 +16,8 @@ from aiokafka.errors import (
     ProducerFenced,
     UnknownProducerId,
 )
-from aiokafka.structs import RecordMetadata
 
+from shared.bus.kafka.lanes import Handover, Lane, Lanes, lane_for
 from shared.bus.kafka.partitions import partition_of
 from shared.bus.ports import Receipt
 from shared.errors import TemporaryFailure
@@ -32,11 +32,11 @@ PRODUCER_SETTINGS: Mapping[str, Any] = {
     "enable_idempotence": True,
     "compression_type": "lz4",
     "max_batch_size": 262_144,
-    "max_request_size": 1_048_576 + 32_768,
     "request_timeout_ms": 10_000,
     "retry_backoff_ms": 100,
     "metadata_max_age_ms": 30_000,
 }
+NOT_CONNECTED = "the log is not connected"
 RECONNECT_SECONDS = 0.5
 CLOSE_SECONDS = 5.0
 # With idempotence aiokafka never gives a batch up, and it has been seen to wait for ever for an answer that got lost.
@@ -58,16 +58,14 @@ _FATAL = (
 class KafkaPublisher:
     """An idempotent acks=all producer that connects by itself, and connects anew when it has died.
 
-    Bounded: aiokafka keeps one open batch per partition and makes further senders wait; whoever waits past his time is
-    refused, so what can pile up is one batch per partition and the requests that are just waiting.
+    Bounded by its callers: what waits here is what they wait for, and whoever waits past his time is refused.
     """
 
-    def __init__(self, bootstrap_servers: str, client_id: str, *, topic_prefix: str = "", linger_ms: int = 2) -> None:
+    def __init__(self, bootstrap_servers: str, client_id: str, *, topic_prefix: str = "") -> None:
         self._bootstrap_servers = bootstrap_servers
         self._client_id = client_id
         self._topic_prefix = topic_prefix
-        self._linger_ms = linger_ms
-        self._producer: AIOKafkaProducer | None = None
+        self._lanes: Lanes | None = None
         self._broken = asyncio.Event()
         self._close_seconds = CLOSE_SECONDS
         self._silent_since: dict[tuple[str, int], float] = {}
@@ -88,100 +86,113 @@ class KafkaPublisher:
 
     async def publish(self, topic: Topic, key: str, value: bytes, *, within_seconds: float) -> Receipt:
         """Put one record on the log; see `ports.Publisher`."""
-        producer = self._producer
-        if producer is None:
-            raise TemporaryFailure("the log is not connected")
-        try:
-            async with asyncio.timeout(within_seconds):
-                # Shielded: once the record is in a batch, giving up waiting must not cancel the batch for others.
-                future = await producer.send(self._topic_prefix + topic.name, value=value, key=key.encode())
-                metadata = await asyncio.shield(future)
-        except TimeoutError as error:
-            self._note_silence(topic, key, producer, within_seconds)
-            raise TemporaryFailure(f"the log did not acknowledge within {within_seconds:g} s") from error
-        except KafkaError as error:
-            self._note(error, producer)
-            raise TemporaryFailure(f"the log refused: {type(error).__name__}") from error
-        self._note_answer(topic, metadata.partition)
-        return Receipt(metadata.partition, metadata.offset)
+        [outcome] = await self._put(topic, [(key, value)], within_seconds)
+        if isinstance(outcome, TemporaryFailure):
+            raise outcome
+        return outcome
 
     async def publish_in_order(
         self, topic: Topic, key: str, values: Sequence[bytes], *, within_seconds: float
     ) -> Sequence[Receipt | TemporaryFailure]:
-        """Put records of one key on the log, in this order; see `ports.Publisher` for what a failure means.
+        """Put records of one key on the log, in this order; see `publish_many`."""
+        return await self._put(topic, [(key, value) for value in values], within_seconds)
 
-        The next record is handed over as soon as the one before stands in a batch, and all are awaited together. After
-        the first that could not be handed over none is tried, so that what is on the log has no hole before its end.
+    async def publish_many(
+        self, topic: Topic, records: Sequence[tuple[str, bytes]], *, within_seconds: float
+    ) -> Sequence[Receipt | TemporaryFailure]:
+        """Put records (key, value) on the log under one deadline; outcomes in the order of the records.
+
+        Records of one key stand on the log in this order; after the first of a key that the log has refused or has not
+        acknowledged in time, none of that key is sent, so that what is on the log has no hole before its end. What
+        becomes of one partition does not touch another. See `ports.Publisher` for what a failure means.
         """
-        producer = self._producer
-        if producer is None:
-            return [TemporaryFailure("the log is not connected") for _ in values]
-        handed: list[asyncio.Future[RecordMetadata]] = []
-        failure = TemporaryFailure(f"the log did not acknowledge within {within_seconds:g} s")
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within_seconds):
-                try:
-                    for value in values:
-                        record = await producer.send(self._topic_prefix + topic.name, value=value, key=key.encode())
-                        handed.append(record)
-                except KafkaError as error:
-                    self._note(error, producer)
-                    failure = TemporaryFailure(f"the log refused: {type(error).__name__}")
-                if handed:
-                    await asyncio.wait(handed)
-        if handed and handed[0].done() and handed[0].exception() is None:
-            self._note_answer(topic, handed[0].result().partition)
-        elif not all(record.done() for record in handed) or not handed:
-            self._note_silence(topic, key, producer, within_seconds)
-        return [
-            self._outcome(handed[index], producer, failure) if index < len(handed) else failure
-            for index in range(len(values))
-        ]
+        return await self._put(topic, records, within_seconds)
 
-    def _outcome(
-        self, record: "asyncio.Future[RecordMetadata]", producer: AIOKafkaProducer, late: TemporaryFailure
-    ) -> Receipt | TemporaryFailure:
-        if not record.done():
-            # Nobody waits for it any more; looked at, so that its failure is not reported as one nobody asked about.
-            record.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-            return late
-        error = record.exception()
-        if isinstance(error, KafkaError):
-            self._note(error, producer)
-            return TemporaryFailure(f"the log refused: {type(error).__name__}")
-        if error is not None:
-            raise error
-        return Receipt(record.result().partition, record.result().offset)
+    async def _put(
+        self, topic: Topic, records: Sequence[tuple[str, bytes]], within_seconds: float
+    ) -> list[Receipt | TemporaryFailure]:
+        lanes = self._lanes
+        if lanes is None:
+            return [TemporaryFailure(NOT_CONNECTED)] * len(records)
+        handover = Handover(len(records))
+        taken: list[Lane] = []
+        try:
+            async with asyncio.timeout(within_seconds):
+                of_topic = await lanes.of(self._topic_prefix + topic.name)
+                for place, (key, value) in enumerate(records):
+                    encoded = key.encode()
+                    lane = lane_for(of_topic, encoded)
+                    lane.put(handover, place, encoded, value)
+                    taken.append(lane)
+                if records:
+                    await handover.known
+        except TimeoutError:
+            for lane, outcome in zip(taken, handover.outcomes, strict=False):
+                if outcome is None:
+                    lane.let_go()
+            self._note_silence(topic, records, handover, lanes, within_seconds)
+        except KafkaError as error:
+            handover.outcomes = [error] * len(records)
+        return self._concluded(topic, handover, lanes, within_seconds)
+
+    def _concluded(
+        self, topic: Topic, handover: Handover, lanes: Lanes, within_seconds: float
+    ) -> list[Receipt | TemporaryFailure]:
+        outcomes: list[Receipt | TemporaryFailure] = []
+        for outcome in handover.outcomes:
+            if isinstance(outcome, Receipt):
+                if self._silent_since:
+                    self._note_answer(topic, outcome.partition)
+                outcomes.append(outcome)
+            elif outcome is None:
+                outcomes.append(TemporaryFailure(f"the log did not acknowledge within {within_seconds:g} s"))
+            else:
+                self._note(outcome, lanes)
+                outcomes.append(TemporaryFailure(f"the log refused: {type(outcome).__name__}"))
+        return outcomes
 
     async def check(self) -> None:
         """Ask a broker for metadata. Raises TemporaryFailure."""
-        producer = self._producer
-        if producer is None:
-            raise TemporaryFailure("the log is not connected")
+        lanes = self._lanes
+        if lanes is None:
+            raise TemporaryFailure(NOT_CONNECTED)
         try:
-            await producer.client.fetch_all_metadata()
+            await lanes.producer.client.fetch_all_metadata()
         except KafkaError as error:
             raise TemporaryFailure(f"the log does not answer: {type(error).__name__}") from error
 
-    def _note(self, error: KafkaError, producer: AIOKafkaProducer) -> None:
-        if (isinstance(error, _FATAL) or type(error) is KafkaError) and producer is self._producer:
+    def _note(self, error: KafkaError, lanes: Lanes) -> None:
+        is_fatal = isinstance(error, _FATAL) or type(error) is KafkaError
+        if is_fatal and lanes is self._lanes and not self._broken.is_set():
             log.error("the producer is replaced", reason=type(error).__name__)
             self._broken.set()
 
     def _note_answer(self, topic: Topic, partition: int) -> None:
-        if self._silent_since and self._silent_since.pop((topic.name, partition), None) is not None:
+        if self._silent_since.pop((topic.name, partition), None) is not None:
             self._patience = SILENT_SECONDS
 
-    def _note_silence(self, topic: Topic, key: str, producer: AIOKafkaProducer, waited_seconds: float) -> None:
-        """Count for how long a partition has said nothing; past our patience the producer is replaced."""
-        if producer is not self._producer:
+    def _note_silence(
+        self,
+        topic: Topic,
+        records: Sequence[tuple[str, bytes]],
+        handover: Handover,
+        lanes: Lanes,
+        waited_seconds: float,
+    ) -> None:
+        """Count for how long partitions have said nothing; past our patience the producer is replaced."""
+        if lanes is not self._lanes:
             return
+        silent = [key for (key, _), outcome in zip(records, handover.outcomes, strict=True) if outcome is None]
+        answered = {outcome.partition for outcome in handover.outcomes if isinstance(outcome, Receipt)}
+        for partition in {partition_of(key.encode(), topic.partitions) for key in silent} - answered:
+            self._note_silent_partition(topic, partition, waited_seconds)
+
+    def _note_silent_partition(self, topic: Topic, partition: int, waited_seconds: float) -> None:
         now = time.monotonic()
-        place = (topic.name, partition_of(key.encode(), topic.partitions))
-        since = self._silent_since.setdefault(place, now - waited_seconds)
-        if now - since < self._patience:
+        since = self._silent_since.setdefault((topic.name, partition), now - waited_seconds)
+        if now - since < self._patience or self._broken.is_set():
             return
-        log.error("the producer is replaced", reason="no answer", seconds=round(now - since), partition=place[1])
+        log.error("the producer is replaced", reason="no answer", seconds=round(now - since), partition=partition)
         self._silent_since.clear()
         self._patience = min(2 * self._patience, MOST_SILENT_SECONDS)
         self._close_seconds = CLOSE_SILENT_SECONDS
@@ -194,7 +205,6 @@ class KafkaPublisher:
             producer = AIOKafkaProducer(
                 bootstrap_servers=self._bootstrap_servers,
                 client_id=self._client_id,
-                linger_ms=self._linger_ms,
                 **PRODUCER_SETTINGS,
             )
             try:
@@ -207,18 +217,20 @@ class KafkaPublisher:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), RECONNECT_SECONDS)
             else:
-                self._producer = producer
+                self._lanes = Lanes(producer)
                 log.info("connected to the log")
                 return
 
     async def _disconnect(self) -> None:
         """Flush what can be flushed, within a bound: while the log is away a flush would never end."""
-        producer, self._producer = self._producer, None
-        if producer is None:
+        lanes, self._lanes = self._lanes, None
+        if lanes is None:
             return
         seconds, self._close_seconds = self._close_seconds, CLOSE_SECONDS
         try:
-            await asyncio.wait_for(producer.stop(), seconds)
+            await asyncio.wait_for(lanes.producer.stop(), seconds)
         except (TimeoutError, KafkaError) as error:
             log.warning("the producer did not close in time", reason=type(error).__name__)
-            await producer.client.close()
+            await lanes.producer.client.close()
+        finally:
+            lanes.end()

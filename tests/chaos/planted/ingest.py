@@ -121,7 +121,7 @@ def whole_batch_accepted() -> None:
             verdicts = await judge(self, bodies, sender, held, dry_run=dry_run)
             taken = next((one.receipt for one in verdicts if one.receipt is not None), Receipt(0, 0))
             return [
-                accept_event.Verdict(one.index, one.event_id, "accepted", receipt=one.receipt or taken)
+                accept_event.Verdict(one.place, one.event_id, "accepted", receipt=one.receipt or taken)
                 for one in verdicts
             ]
 
