@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import json
 import re
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -44,10 +45,6 @@ class Vendors(WebhookReceiver):
     taken_at: list[float] = field(default_factory=list)
     template: tuple[str, ...] = ("title", "place", "deadline", "id")
     pushed: list[int] = field(default_factory=list)
-
-    @property
-    def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
 
     async def push(self, url: str, *replies: Any) -> bool:
         """Pass on what people replied, as Aliyun does (SmsUp); tell whether it was taken, else it would come again."""
@@ -178,16 +175,16 @@ def _is_signed(request: Request, query: dict[str, str]) -> bool:
 
 
 @asynccontextmanager
-async def vendors(now: Callable[[], float]) -> AsyncIterator[Vendors]:
-    """Run the vendors on a free port of the loopback."""
-    receiver = Vendors(now=now)
-    async with listening(receiver):
+async def vendors(now: Callable[[], float], tls: ssl.SSLContext | None = None) -> AsyncIterator[Vendors]:
+    """Run the vendors on a free port of the loopback. tls: they speak nothing else."""
+    receiver = Vendors(now=now, scheme="https" if tls else "http")
+    async with listening(receiver, tls):
         yield receiver
 
 
-def vendor_settings(port: int) -> dict[str, Any]:
+def vendor_settings(port: int, scheme: str = "http") -> dict[str, Any]:
     """Settings with which the notifier calls these vendors."""
-    url = f"http://127.0.0.1:{port}"
+    url = f"{scheme}://127.0.0.1:{port}"
     return {
         **dict.fromkeys(("wecom_url", "dingtalk_url", "feishu_url", "sms_url"), url),
         "wecom_corp_id": CORP_ID,

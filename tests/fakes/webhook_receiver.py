@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,18 +20,24 @@ class Request:
 @dataclass
 class WebhookReceiver:
     """answers: for the next requests, whole raw HTTP answers or words (see `_ANSWERS`); afterwards 204.
+    None: the good answer.
 
     Words: drip (one byte a second), silent (never answers), garbage, huge, reset, cut (200, then half a body).
     """
 
     port: int = 0
     journal: list[Request] = field(default_factory=list)
-    answers: list[str] = field(default_factory=list)
+    answers: list[str | None] = field(default_factory=list)
     always: str | None = None
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/hook"
+        return f"{self.base_url}/hook"
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def ids(self) -> list[str]:
         """The webhook-id of each request."""
@@ -93,15 +100,15 @@ async def _read(reader: asyncio.StreamReader) -> Request:
 
 
 @asynccontextmanager
-async def webhook_receiver() -> AsyncIterator[WebhookReceiver]:
-    """Run a receiver on a free port of the loopback."""
-    receiver = WebhookReceiver()
-    async with listening(receiver):
+async def webhook_receiver(tls: ssl.SSLContext | None = None) -> AsyncIterator[WebhookReceiver]:
+    """Run a receiver on a free port of the loopback. tls: it speaks nothing else."""
+    receiver = WebhookReceiver(scheme="https" if tls else "http")
+    async with listening(receiver, tls):
         yield receiver
 
 
 @asynccontextmanager
-async def listening(receiver: WebhookReceiver) -> AsyncIterator[None]:
+async def listening(receiver: WebhookReceiver, tls: ssl.SSLContext | None = None) -> AsyncIterator[None]:
     """Run any receiver on a free port of the loopback."""
     tasks: set[asyncio.Task[None]] = set()
 
@@ -114,7 +121,7 @@ async def listening(receiver: WebhookReceiver) -> AsyncIterator[None]:
         finally:
             tasks.discard(task)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     receiver.port = server.sockets[0].getsockname()[1]
     try:
         yield

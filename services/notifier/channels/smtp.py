@@ -72,7 +72,8 @@ class SmtpChannel:
                 client = None
             return attempt
         except aiosmtplib.SMTPResponseException as error:
-            return Attempt(f"smtp_{error.code}")
+            # The library gives what is no SMTP a code below zero.
+            return Attempt(f"smtp_{error.code}" if error.code > 0 else "bad_reply")
         except aiosmtplib.SMTPTimeoutError:
             return Attempt("timeout")
         except (aiosmtplib.SMTPServerDisconnected, aiosmtplib.SMTPConnectError, OSError) as error:
@@ -90,6 +91,8 @@ class SmtpChannel:
             await client.mail(self._settings.mail_from)
             await client.rcpt(recipient)
         except aiosmtplib.SMTPRecipientRefused as error:
+            if error.code < 0:
+                raise
             await client.rset()
             return Attempt(f"smtp_{error.code}", permanent=error.code in NEVER)
         reply = await client.data(mail)
