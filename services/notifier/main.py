@@ -16,6 +16,7 @@ from services.notifier.routing_commands import add_routing_commands
 from services.notifier.settings import NotifierSettings
 from services.notifier.store.stores import Stores
 from services.notifier.try_channels import try_channels
+from services.notifier.unusable_channels import unusable_fields
 from services.notifier.wiring import notifier, open_channels
 from services.notifier.wording import read_wording
 from shared.clock import SystemClock
@@ -72,9 +73,9 @@ def import_staff(file: ListFile, as_json: AsJson = False) -> None:
     wecom_robot_url, dingtalk_robot_url (with dingtalk_secret), feishu_robot_url (with feishu_secret), phone; if wanted
     channel_order (such as "aliyun_sms dingtalk") and active (yes or no).
     """
-    allow_plain = load_settings(CommandSettings).webhook_allow_private
+    settings = load_settings(CommandSettings)
     known = with_stores(lambda stores: stores.directory.known_divisions())
-    people = read_list(lambda: read_staff(file, known, allow_plain=allow_plain), as_json=as_json)
+    people = read_list(lambda: read_staff(file, known, allow_plain=settings.webhook_allow_private), as_json=as_json)
 
     async def save(stores: Stores) -> frozenset[str]:
         before = await stores.rosters.known_staff(person.staff_id for person in people)
@@ -83,12 +84,17 @@ def import_staff(file: ListFile, as_json: AsJson = False) -> None:
 
     before = with_stores(save)
     verdicts = {one.staff_id: "changed" if one.staff_id in before else "added" for one in people}
+    unusable = {one.staff_id: found for one in people if (found := unusable_fields(one.contacts, settings))}
     if as_json:
-        rows = [{"staff_id": staff_id, "verdict": verdict} for staff_id, verdict in verdicts.items()]
+        rows = [
+            {"staff_id": staff_id, "verdict": verdict}
+            | ({"unusable": unusable[staff_id]} if staff_id in unusable else {})
+            for staff_id, verdict in verdicts.items()
+        ]
         typer.echo(json.dumps({"imported": len(people), "rows": rows, "faults": []}))
         return
     for staff_id, verdict in verdicts.items():
-        typer.echo(f"{staff_id}: {verdict}")
+        typer.echo("; not usable here: ".join([f"{staff_id}: {verdict}", *unusable.get(staff_id, ())]))
     typer.echo(f"staff imported: {len(people)}")
 
 

@@ -8,11 +8,18 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from shared.alerts import ChannelName
 from shared.http.protocol_limits import HttpSettings
 
 IMPLICIT_TLS_PORT = 465
 _BASE_URL = r"^https?://[^\s/?#@]+$"
 SHORTEST_LINK_SECRET = 32
+# What makes a channel only together; a part of it alone is a slip.
+_TOGETHER = (
+    ("smtp_user", "smtp_password"),
+    ("wecom_corp_id", "wecom_agent_id", "wecom_secret"),
+    ("sms_access_key_id", "sms_access_key_secret", "sms_sign_name", "sms_template_code"),
+)
 _ADDRESS_SECRET = re.compile(rf"[A-Za-z0-9_-]{{{SHORTEST_LINK_SECRET},200}}")
 
 
@@ -128,6 +135,12 @@ class NotifierSettings(HttpSettings):
         return tuple(one.strip() for one in self.link_secrets.get_secret_value().split(",") if one.strip())
 
     @property
+    def channels_not_set_up(self) -> frozenset[ChannelName]:
+        """The channels that lack settings, so that nobody can be told by them."""
+        needed = {ChannelName.WECOM_APP: self.wecom_secret, ChannelName.ALIYUN_SMS: self.sms_template_code}
+        return frozenset(channel for channel, setting in needed.items() if not setting)
+
+    @property
     def smtp_implicit_tls(self) -> bool:
         """Whether the relay is spoken to in TLS from the first byte."""
         return self.smtp_port == IMPLICIT_TLS_PORT
@@ -158,6 +171,12 @@ class NotifierSettings(HttpSettings):
 
     @model_validator(mode="after")
     def _is_safe(self) -> Self:
+        for names in _TOGETHER:
+            missing = [name for name in names if not getattr(self, name)]
+            if 0 < len(missing) < len(names):
+                raise ValueError(
+                    f"set {', '.join(map(_variable, missing))} too, or none of {', '.join(map(_variable, names))}"
+                )
         if any(len(secret) < SHORTEST_LINK_SECRET for secret in self.link_secrets_list):
             raise ValueError(
                 f"each of SHOUWANG_NOTIFIER_LINK_SECRETS needs {SHORTEST_LINK_SECRET} characters or more;"
@@ -174,6 +193,10 @@ class NotifierSettings(HttpSettings):
             if not (self.smtp_starttls or self.smtp_implicit_tls or _is_loopback(self.smtp_host)):
                 raise ValueError("set SHOUWANG_NOTIFIER_SMTP_STARTTLS=1: mail would leave this machine in clear")
         return self
+
+
+def _variable(name: str) -> str:
+    return f"SHOUWANG_NOTIFIER_{name.upper()}"
 
 
 def _is_loopback(host: str) -> bool:

@@ -45,6 +45,7 @@ from services.notifier.store.climbing import Climbing
 from services.notifier.store.reconciling import Reconciling
 from services.notifier.store.stores import Stores
 from services.notifier.take_replies import TakeReplies
+from services.notifier.unusable_channels import warn_of_unusable_channels
 from services.notifier.wording import read_wording
 from shared.alerts import ChannelName
 from shared.bus.consumer_loop import ConsumerLoop, LoopMetrics
@@ -105,6 +106,7 @@ async def notifier(
             )
         )
         stores = Stores.on(engine)
+        await warn_of_unusable_channels(stores.directory, settings)
         siren = Siren(settings.siren_file, clock, notifier_metrics)
         claims = Claims(engine, Digesting(policies, settings.public_url, wording))
         lanes: list[Deliver] = []

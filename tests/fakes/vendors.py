@@ -24,6 +24,9 @@ TOKEN, USER, PHONE = "0123456789abcdef-robot", "zhang.san", "13800000000"
 ROBOT_SECRET = "SEC-robot-secret-of-these-tests"
 CORP_ID, AGENT_ID, APP_SECRET = "ww-corp", 1000002, "app-secret"
 KEY_ID, KEY_SECRET = "LTAI-key", "key-secret"
+NO_SMS = dict.fromkeys(("sms_access_key_id", "sms_access_key_secret", "sms_sign_name", "sms_template_code"))
+NOT_SET_UP = {**NO_SMS, **dict.fromkeys(("wecom_corp_id", "wecom_agent_id", "wecom_secret"))}
+"""Settings without what the channels need that need any."""
 Answer = dict[str, Any]
 
 

@@ -80,6 +80,16 @@ def test_a_staff_list_says_of_each_row_what_became_of_it(shell):
     assert [(one["line"], one["field"]) for one in refused["faults"]] == [(3, "staff_id"), (3, "role")]
 
 
+def test_a_way_that_is_not_set_up_is_told_with_its_row_its_field_and_the_fix(shell):
+    fix = "phone: set SHOUWANG_NOTIFIER_SMS_URL, _SMS_ACCESS_KEY_ID, _SMS_ACCESS_KEY_SECRET, _SMS_SIGN_NAME and"
+    file = shell.file("phones.csv", "staff_id,name,role,division,email,phone", f"{CADRE[:-2]},13800000000", GRID[:-1])
+    told, other, _ = shell("staff", "import", file).splitlines()
+    assert told.startswith(f"c-1: added; not usable here: {fix} _SMS_TEMPLATE_CODE")
+    assert other == "g-1: added"
+    row, _ = json.loads(shell("staff", "import", file, "--json"))["rows"]
+    assert (row["verdict"], row["unusable"][0].startswith(fix)) == ("changed", True)
+
+
 def test_a_rehearsal_says_who_would_hear_when_and_to_whom_it_would_climb(shell):
     shell("staff", "import", shell.file("staff.csv", HEADER, CADRE, GRID, TOWN, OFFICER))
     away = ("--from", "2026-03-02T08:00", "--to", "2026-03-02", "--stand-in", "g-1")

@@ -4,12 +4,14 @@ import json
 from contextlib import AsyncExitStack
 
 import pytest
+from structlog.testing import capture_logs
 
 from services.notifier.channels.ports import Address
 from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.core.message import Message
 from services.notifier.store.rows import Contact
 from services.notifier.try_channels import CLOSED, try_channels
+from services.notifier.unusable_channels import warn_of_unusable_channels
 from services.notifier.wiring import open_channels
 from shared.alerts import ChannelName
 from shared.clock import SystemClock
@@ -18,7 +20,7 @@ from shared.db.tables.notifier import contact
 from tests.chaos.certificates import OPENSSL, make_certificates
 from tests.fakes.notifier import NOW, WORDING, Parts, make_change, make_person, make_settings
 from tests.fakes.smtp_receiver import smtp_receiver
-from tests.fakes.vendors import PHONE, ROBOT_SECRET, TOKEN, USER, vendor_settings, vendors
+from tests.fakes.vendors import NO_SMS, PHONE, ROBOT_SECRET, TOKEN, USER, vendor_settings, vendors
 
 pytestmark = pytest.mark.integration
 
@@ -34,7 +36,7 @@ CONTACTS = (
 async def test_the_channel_test_tries_every_channel_and_says_field_and_fix(engine):
     clock = SystemClock()
     async with vendors(lambda: clock.now().timestamp()) as vendor, smtp_receiver() as relay, AsyncExitStack() as stack:
-        settings = {**vendor_settings(vendor.port), "sms_template_code": None, "smtp_port": relay.port}
+        settings = {**vendor_settings(vendor.port), **NO_SMS, "smtp_port": relay.port}
         parts = Parts(engine, clock, make_settings(**settings))
         await parts.people(make_person("cadre-1", webhook_url="http://127.0.0.1:1/", contacts=CONTACTS))
         async with transaction(engine) as connection:
@@ -72,3 +74,14 @@ async def test_an_alert_that_reaches_nobody_sounds_the_siren(engine, tmp_path):
     await parts.take(make_change("red"))
     (line,) = (tmp_path / "siren.jsonl").read_text("utf-8").splitlines()
     assert json.loads(line)["alert_id"] == (await parts.alert()).id
+
+
+async def test_at_the_start_it_is_said_which_channel_people_have_and_the_settings_lack(engine):
+    parts = Parts(engine, SystemClock())
+    phones = [make_person(f"c-{number}", contacts=[CONTACTS[-1]], active=number != 3) for number in range(1, 4)]
+    await parts.people(*phones, make_person("r-1", contacts=[CONTACTS[1]]))
+    with capture_logs() as logs:
+        await warn_of_unusable_channels(parts.directory, parts.settings)
+        await warn_of_unusable_channels(parts.directory, make_settings(**vendor_settings(1)))
+    (line,) = logs
+    assert (line["log_level"], line["people"], line["fix"].partition(":")[0]) == ("warning", 2, "phone")

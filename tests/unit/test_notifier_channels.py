@@ -227,6 +227,22 @@ def test_unsafe_or_unusable_settings_are_refused(values):
         make_settings(**values)
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"smtp_user": "u"}, "set SHOUWANG_NOTIFIER_SMTP_PASSWORD too"),
+        ({"wecom_secret": "s", "wecom_agent_id": 1}, "set SHOUWANG_NOTIFIER_WECOM_CORP_ID too"),
+        (
+            {"sms_access_key_id": "k", "sms_access_key_secret": "s"},
+            "set SHOUWANG_NOTIFIER_SMS_SIGN_NAME, SHOUWANG_NOTIFIER_SMS_TEMPLATE_CODE too, or none of",
+        ),
+    ],
+)
+def test_half_a_channel_is_told_at_start_with_what_is_missing(given, told):
+    with pytest.raises(ValueError, match=told):
+        make_settings(**given)
+
+
 def test_production_takes_settings_that_keep_mail_from_strangers():
     settings = make_settings(
         environment="production", webhook_allow_private=False, smtp_host="relay.example", smtp_starttls=True

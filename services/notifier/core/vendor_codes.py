@@ -58,6 +58,11 @@ def fix_of(channel: ChannelName, code: str) -> str | None:
     return plain.format(field=_FIELDS[channel], settings=_SETTINGS[channel]) if plain else None
 
 
+def field_of(channel: ChannelName) -> str:
+    """Return the field of the staff list that holds a person's address on a channel."""
+    return _FIELDS[channel]
+
+
 def _meanings(*, never: str = "", gone: str = "", too_fast: str = "") -> dict[str, Meaning]:
     lists = ((never, Meaning.NEVER), (gone, Meaning.GONE), (too_fast, Meaning.TOO_FAST))
     return {code: meaning for codes, meaning in lists for code in codes.split()}

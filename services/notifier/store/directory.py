@@ -95,6 +95,18 @@ class Directory:
             (person,) = await _with_contacts(connection, [staff_row(row)])
         return person
 
+    async def people_by_channel(self, channels: Collection[ChannelName]) -> dict[ChannelName, int]:
+        """Count the people in service who have one of these channels, by channel. Raises TemporaryFailure."""
+        statement = (
+            select(contact.c.channel, func.count())
+            .join(staff, staff.c.staff_id == contact.c.staff_id)
+            .where(contact.c.channel.in_(channels), contact.c.disabled_at.is_(None), staff.c.active)
+            .group_by(contact.c.channel)
+            .order_by(contact.c.channel)
+        )
+        async with transaction(self._engine) as connection:
+            return {ChannelName(channel): people for channel, people in await connection.execute(statement)}
+
     async def known_divisions(self) -> frozenset[str]:
         """Return the codes of all divisions."""
         async with transaction(self._engine) as connection:
