@@ -1,9 +1,12 @@
 """The notifier's metrics, each named once."""
 
+from collections.abc import Iterable
 from typing import get_args
 
 from services.notifier.core.alerting import Why
 from services.notifier.core.climbing import Effect
+from services.notifier.core.holding import Held
+from services.notifier.store.rows import DeliveryRow
 from shared.alerts import ChannelName, DeliveryStatus
 from shared.grades import RiskGrade
 from shared.metrics import ServiceMetrics
@@ -44,4 +47,12 @@ class NotifierMetrics:
         )
         self.siren = metrics.counter("siren_total", "Calls for help written to the siren's file", call=SIREN_CALLS)
         self.siren_unwritten = metrics.counter("siren_unwritten_total", "Calls that the siren's file did not take")
+        self.held = metrics.counter("held_tellings_total", "Tellings that had to wait, by why", reason=list(Held))
+        self.silenced = metrics.counter("silenced_tellings_total", "Tellings that a silence kept from people")
         self.logins = metrics.counter("logins_total", "Console logins", outcome=("accepted", "refused", "limited"))
+
+    def count_held(self, deliveries: Iterable[DeliveryRow]) -> None:
+        """Count the tellings that wait, each once by however many channels it goes."""
+        waiting = {(one.alert_id, one.revision, one.staff_id): one.held for one in deliveries if one.held is not None}
+        for held in waiting.values():
+            self.held.labels(held).inc()

@@ -32,12 +32,14 @@ from services.notifier.metrics import NotifierMetrics
 from services.notifier.pass_on import PassOn
 from services.notifier.raise_alert import RaiseAlert
 from services.notifier.reconcile import Reconcile, ReconcileMetrics
+from services.notifier.release import Release
 from services.notifier.routes import api_routes
 from services.notifier.settings import NotifierSettings
 from services.notifier.siren import Siren
 from services.notifier.store.alerts import AlertStore
 from services.notifier.store.climbing import Climbing
 from services.notifier.store.reconciling import Reconciling
+from services.notifier.store.releasing import Releasing
 from services.notifier.store.stores import Stores
 from shared.bus.consumer_loop import ConsumerLoop, LoopMetrics
 from shared.bus.kafka import kafka_consumer
@@ -95,7 +97,7 @@ async def notifier(
                 instance_id=settings.instance,
             )
         )
-        stores = Stores.on(engine)
+        stores = Stores.on(engine, policies)
         siren = Siren(settings.siren_file, clock, notifier_metrics)
         lanes: list[Deliver] = []
 
@@ -153,6 +155,7 @@ async def notifier(
         )
         tasks |= {"consume": loop.run, "progress": progress.run, "reconcile": reconcile.run, "climb": climb.run}
         tasks["siren"] = siren.run
+        tasks["release"] = Release(Releasing(engine), policies, clock, wake_all).run
         tasks["pass_on"] = PassOn(stores.fallbacks, clock, notifier_metrics, wake_all).run
         tasks |= {"keys": keys.run, "pending": pending.run, "clock": database_clock.run}
         yield Notifier(app, tasks)

@@ -31,7 +31,9 @@ from shared.policy.sections import (
     Score,
     Step,
     Tier,
+    TimeOfDay,
     Timetable,
+    WeeklyList,
 )
 
 __all__ = [
@@ -64,7 +66,9 @@ __all__ = [
     "Stay",
     "Step",
     "Tier",
+    "TimeOfDay",
     "Timetable",
+    "WeeklyList",
     "Windows",
     "compare",
     "default_policies",

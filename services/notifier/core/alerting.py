@@ -116,9 +116,10 @@ def _is_refuted(change: GradeChanged, alert: OpenAlert, policy: Policy) -> bool:
     return change.trigger.kind == "replay" and below_all and alert.status is AlertStatus.OPEN
 
 
-def deadlines(grade: RiskGrade, policy: Policy, now: datetime) -> Deadlines:
+def deadlines(grade: RiskGrade, policy: Policy, now: datetime, *, heard_from: datetime | None = None) -> Deadlines:
     """Return the times of the policy's timetable for an alert of this grade that is told now.
 
+    heard_from: when people can hear of it, if that is later; only the acknowledgement waits for it, never the visit.
     Acknowledged by: when it would climb first. The emergency plan belongs to the worst grade; a milder one has a visit.
     """
     timetable = policy.timetable.get(grade.code)
@@ -133,7 +134,7 @@ def deadlines(grade: RiskGrade, policy: Policy, now: datetime) -> Deadlines:
         plan = (PlanStep(step="visit", due_at=visit_by, text_zh=text_zh, text_en=text_en),)
     else:
         plan = ()
-    acknowledge_by = now + timedelta(minutes=climb[0].after_minutes) if climb else None
+    acknowledge_by = (heard_from or now) + timedelta(minutes=climb[0].after_minutes) if climb else None
     return Deadlines(acknowledge_by, visit_by, plan)
 
 

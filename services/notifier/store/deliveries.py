@@ -17,11 +17,14 @@ from services.notifier.store.budgets import Room, one_at_a_time, pause, within_b
 from services.notifier.store.climbing import note_failed_hop
 from services.notifier.store.due import CLAIM_LIMITED, CLAIM_UNLIMITED, Aftermath, Due, Taken, due_of
 from services.notifier.store.fallbacks import Unserved, pass_on
+from services.notifier.store.holding import hold_rows
 from services.notifier.store.rota import read_register_at
 from services.notifier.store.rows import DeliveryRow, StepRow
 from shared.alerts import ENDINGS, ChannelName, DeliveryStatus, SendReason, StepKind
+from shared.clock import day_of
 from shared.db.session import transaction
 from shared.db.tables.notifier import alert, alert_step, contact, delivery, delivery_attempt
+from shared.policy import Policies, load_policies
 
 # A message that was taken counts as sent whoever holds the lease now.
 _SENT = text(
@@ -49,10 +52,11 @@ _HURRY = text(
 
 
 class Deliveries:
-    """Leases and concludes deliveries."""
+    """Leases and concludes deliveries. policies: None: those that come with the program."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, policies: Policies | None = None) -> None:
         self._engine = engine
+        self._policies = policies or load_policies()
 
     async def claim(
         self,
@@ -251,6 +255,8 @@ class Deliveries:
             await connection.execute(update(alert).where(alert.c.alert_id == due.alert_id).values(unreachable=True))
             await _note(connection, StepRow(due.alert_id, now, StepKind.UNREACHABLE))
             return Aftermath(unreachable=True)
+        rules = self._policies.for_division(due.division).on(day_of(now)).delivery
+        rows = await hold_rows(connection, rows, rules, now)
         await connection.execute(insert(delivery), [asdict(row) for row in rows])
         await _note(connection, StepRow(due.alert_id, now, StepKind.REROUTED, facts={"people": len(recipients)}))
         return Aftermath(rerouted=len(recipients))

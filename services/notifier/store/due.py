@@ -11,12 +11,14 @@ from shared.alerts import AlertStatus, ChannelName, SendReason
 from shared.grades import RiskGrade
 
 # Worst first, then oldest. SKIP LOCKED: replicas take different rows without waiting for one another.
-# {limited}: a further condition, for channels whose receivers have a limit.
+# {limited}: a further condition, for channels whose receivers have a limit. What was held is told from the hold's end
+# on, and not from when it was drafted: ages are counted from there.
 _CLAIM = """
     WITH due AS MATERIALIZED (
         SELECT delivery_id, alert_id, revision, staff_id, channel FROM delivery
         WHERE channel = :channel AND status = 'pending' AND next_attempt_at <= :now
           AND (leased_until IS NULL OR leased_until <= :now)
+          AND (held IS NULL OR held_until <= :now)
           AND target <> ALL (CAST(:busy AS text[])) {limited}
         ORDER BY grade DESC, next_attempt_at, delivery_id
         LIMIT :most
@@ -31,7 +33,8 @@ _CLAIM = """
       ON c.staff_id = due.staff_id AND c.channel = due.channel AND s.active AND c.disabled_at IS NULL
     WHERE d.delivery_id = due.delivery_id
     RETURNING d.delivery_id, d.alert_id, d.revision, d.staff_id, d.channel, d.reason, d.grade, d.target, d.message_id,
-              d.attempts, d.created_at, d.leased_by, m.subject, m.text, m.body, m.brief, m.decided_at,
+              d.attempts, greatest(d.created_at, d.held_until) AS created_at, d.leased_by,
+              m.subject, m.text, m.body, m.brief, greatest(m.decided_at, d.held_until) AS decided_at,
               a.status AS alert_status, a.acknowledged_revision, a.division, c.address, c.secret
 """
 CLAIM_UNLIMITED = text(_CLAIM.format(limited=""))

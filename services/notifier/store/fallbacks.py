@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import RowMapping, and_, or_, select, update
+from sqlalchemy import RowMapping, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -30,6 +30,9 @@ MOST_AT_ONCE = 200
 _COLUMNS = [
     delivery.c[name] for name in ("delivery_id", "alert_id", "revision", "staff_id", "channel", "reason", "grade")
 ]
+
+# What had to wait has its chance from then on.
+_told_from = func.greatest(delivery.c.created_at, delivery.c.held_until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,13 @@ class Fallbacks:
         Replicas take different rows. Raises TemporaryFailure.
         """
         statement = (
-            select(*_COLUMNS, delivery.c.attempts, delivery.c.created_at, alert.c.status, alert.c.acknowledged_revision)
+            select(
+                *_COLUMNS,
+                delivery.c.attempts,
+                _told_from.label("created_at"),
+                alert.c.status,
+                alert.c.acknowledged_revision,
+            )
             .join(alert, alert.c.alert_id == delivery.c.alert_id)
             .where(
                 and_(
@@ -101,7 +110,8 @@ class Fallbacks:
                     delivery.c.channel.in_(ONE_IS_ENOUGH),
                     delivery.c.grade >= URGENT_FROM,
                     delivery.c.passed_on_at.is_(None),
-                    or_(delivery.c.attempts >= ATTEMPTS_BEFORE_NEXT, delivery.c.created_at <= now - PATIENCE),
+                    or_(delivery.c.held.is_(None), delivery.c.held_until <= now),
+                    or_(delivery.c.attempts >= ATTEMPTS_BEFORE_NEXT, _told_from <= now - PATIENCE),
                 )
             )
             .order_by(delivery.c.grade.desc(), delivery.c.delivery_id)

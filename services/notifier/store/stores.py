@@ -11,7 +11,9 @@ from services.notifier.store.directory import Directory, Sessions
 from services.notifier.store.fallbacks import Fallbacks
 from services.notifier.store.reading import AlertReader
 from services.notifier.store.rosters import Rosters
+from services.notifier.store.silences import Silences
 from services.notifier.store.why import WhyReader
+from shared.policy import Policies
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +28,19 @@ class Stores:
     fallbacks: Fallbacks
     rosters: Rosters
     why: WhyReader
+    silences: Silences
 
     @classmethod
-    def on(cls, engine: AsyncEngine) -> Self:
-        """Join the parts."""
+    def on(cls, engine: AsyncEngine, policies: Policies | None = None) -> Self:
+        """Join the parts. policies: None: those that come with the program."""
         return cls(
             Directory(engine),
             Sessions(engine),
             AlertReader(engine),
             Acts(engine),
-            Deliveries(engine),
+            Deliveries(engine, policies),
             Fallbacks(engine),
             Rosters(engine),
             WhyReader(engine),
+            Silences(engine),
         )
