@@ -19,6 +19,7 @@ OUTCOME_OF_STATUS = {
     DeliveryStatus.FAILED: "failed",
     DeliveryStatus.SUPPRESSED: "suppressed",
 }
+LIST_OUTCOMES = ("made", "empty", "no_channel")
 QUARANTINE_REASONS = ("EMPTY_RECORD", "NOT_A_GRADE_CHANGE", "WRONG_KEY")
 
 SIREN_CALLS = ("unreachable_alert", "no_channel_works")
@@ -49,6 +50,10 @@ class NotifierMetrics:
         self.siren_unwritten = metrics.counter("siren_unwritten_total", "Calls that the siren's file did not take")
         self.held = metrics.counter("held_tellings_total", "Tellings that had to wait, by why", reason=list(Held))
         self.silenced = metrics.counter("silenced_tellings_total", "Tellings that a silence kept from people")
+        self.lists = metrics.counter("weekly_lists_total", "Weekly lists, by outcome", outcome=LIST_OUTCOMES)
+        self.list_deliveries = metrics.counter(
+            "list_deliveries_total", "Attempts to deliver a weekly list, by outcome", outcome=DELIVERY_OUTCOMES
+        )
         self.logins = metrics.counter("logins_total", "Console logins", outcome=("accepted", "refused", "limited"))
 
     def count_held(self, deliveries: Iterable[DeliveryRow]) -> None:

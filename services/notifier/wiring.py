@@ -27,17 +27,21 @@ from services.notifier.console.pages import STATIC, Pages
 from services.notifier.console.queries import ConsoleQueries
 from services.notifier.console.routes import Console
 from services.notifier.deliver import Deliver, ShowPending
+from services.notifier.keep_silent import KeepSilent
 from services.notifier.mail_links import MailLinks
+from services.notifier.make_lists import MakeLists
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.pass_on import PassOn
 from services.notifier.raise_alert import RaiseAlert
 from services.notifier.reconcile import Reconcile, ReconcileMetrics
 from services.notifier.release import Release
 from services.notifier.routes import api_routes
+from services.notifier.send_lists import SendLists
 from services.notifier.settings import NotifierSettings
 from services.notifier.siren import Siren
 from services.notifier.store.alerts import AlertStore
 from services.notifier.store.climbing import Climbing
+from services.notifier.store.lists import Lists
 from services.notifier.store.reconciling import Reconciling
 from services.notifier.store.releasing import Releasing
 from services.notifier.store.stores import Stores
@@ -105,7 +109,8 @@ async def notifier(
             for lane in lanes:
                 lane.wake()
 
-        for channel in await open_channels(stack, settings, clock):
+        channels = await open_channels(stack, settings, clock)
+        for channel in channels:
             lanes.append(
                 Deliver(
                     channel,
@@ -155,6 +160,23 @@ async def notifier(
         )
         tasks |= {"consume": loop.run, "progress": progress.run, "reconcile": reconcile.run, "climb": climb.run}
         tasks["siren"] = siren.run
+        send_lists = SendLists(
+            channels,
+            Lists(engine),
+            clock,
+            notifier_metrics,
+            name,
+            send_timeout_seconds=settings.send_timeout_seconds,
+        )
+        make_lists = MakeLists(
+            Lists(engine),
+            policies,
+            clock,
+            notifier_metrics,
+            public_url=settings.public_url,
+            on_lists=send_lists.wake,
+        )
+        tasks |= {"make_lists": make_lists.run, "send_lists": send_lists.run}
         tasks["release"] = Release(Releasing(engine), policies, clock, wake_all).run
         tasks["pass_on"] = PassOn(stores.fallbacks, clock, notifier_metrics, wake_all).run
         tasks |= {"keys": keys.run, "pending": pending.run, "clock": database_clock.run}
@@ -178,9 +200,10 @@ class Web:
         """Join API and console; needs no log."""
         logins = Logins(stores.directory, stores.sessions, self.passwords, self.clock, self.settings)
         act = ActOnAlert(stores.acts, self.clock, self.policies)
+        silent = KeepSilent(stores.silences, stores.rosters, self.clock, self.policies)
         pages = Pages(self.policies, self.clock)
         forms = OwnForms(self.settings.public_url)
-        alert_pages = AlertPages(pages, logins, queries, stores.reader, act, forms)
+        alert_pages = AlertPages(pages, logins, queries, stores.reader, act, forms, stores.silences, self.clock)
         links = MailLinks(self.settings)
         link_pages = LinkPages(pages, links, stores.directory, queries, stores.reader, act, self.clock)
         console = Console(pages, logins, queries, forms, [alert_pages.routes(), link_pages.routes()], self.metrics)
@@ -188,7 +211,7 @@ class Web:
             self.registry,
             checks,
             self.http_metrics,
-            api_routes(ApiCallers(self.keys, logins), stores.reader, act, stores.why),
+            api_routes(ApiCallers(self.keys, logins), stores.reader, act, stores.why, silent),
             console.routes(),
             STATIC,
             https=self.settings.is_https,

@@ -11,6 +11,7 @@ from services.notifier.console import words
 from services.notifier.console.auth import Visitor
 from services.notifier.console.colours import grade_styles
 from shared.clock import Clock, day_of
+from shared.grades import RiskGrade
 from shared.policy import Policies, Policy
 
 SEE_OTHER = 303
@@ -55,6 +56,11 @@ class Pages:
             **values,
         )
         return HTMLResponse(text, status)
+
+    def listed_grades(self, division: str) -> list[RiskGrade]:
+        """The grades of which the policy of a division makes weekly lists."""
+        policy = self._policies.for_division(division).on(day_of(self._clock.now()))
+        return [RiskGrade.from_code(code) for code in policy.weekly_list.routing]
 
     def grade_colours(self) -> Response:
         """Render the stylesheet with the colours that the policies in force today give to grades."""

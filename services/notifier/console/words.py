@@ -48,7 +48,11 @@ STEP: Mapping[str, str] = {
     "resolved": "办结",
     "reopened": "重新打开",
     "commented": "备注",
+    "silenced": "静默，暂不通知",
+    "silence_ended": "静默提前解除",
+    "silence_expired": "静默到期",
 }
+HELD: Mapping[str, str] = {"quiet_hours": "安静时段，等待中", "daily_cap": "当日条数已满，等待中"}
 VISIT_RESULT: Mapping[str, str] = {
     "relief_given": "已给予救助",
     "stable": "情况平稳",
@@ -95,6 +99,9 @@ STEP_EN: Mapping[str, str] = {
     "hop_failed": "could not be told upwards",
     "overdue_visit": "visit overdue, told again",
     "reminded": "reminded of a recurring task",
+    "silenced": "silenced, nobody told for now",
+    "silence_ended": "silence ended early",
+    "silence_expired": "silence over",
 }
 
 

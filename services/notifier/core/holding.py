@@ -84,8 +84,13 @@ def ended_by(grade: RiskGrade, newer: RiskGrade | None) -> str:
 
 def quiet_until(rules: Delivery, grade: RiskGrade, at: datetime) -> datetime | None:
     """Return when the quiet hours end that keep this grade from being told now; None if nothing does."""
+    return None if grade.code in rules.quiet_exempt else quiet_hours_end(rules, at)
+
+
+def quiet_hours_end(rules: Delivery, at: datetime) -> datetime | None:
+    """Return when the quiet hours end that an instant lies in; None if it lies in none."""
     local = at.astimezone(SHANGHAI)
-    if grade.code in rules.quiet_exempt or not rules.is_quiet_at(f"{local:%H:%M}"):
+    if not rules.is_quiet_at(f"{local:%H:%M}"):
         return None
     ends = datetime.combine(local.date(), time.fromisoformat(rules.quiet_to), SHANGHAI)
     return (ends if ends > local else ends + DAY).astimezone(UTC)

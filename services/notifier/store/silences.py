@@ -4,7 +4,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.notifier.core.silencing import NewSilence, Silence
@@ -14,11 +14,12 @@ from shared.db.tables.notifier import silence
 from shared.grades import RiskGrade
 
 
-async def read_silences(connection: AsyncConnection, now: datetime) -> list[Silence]:
-    """Return the silences that are in force, the oldest first."""
+async def read_silences(connection: AsyncConnection, at: datetime) -> list[Silence]:
+    """Return the silences that are in force at an instant, the oldest first."""
+    not_ended = or_(silence.c.ended_at.is_(None), silence.c.ended_at > at)
     found = await connection.execute(
         select(silence)
-        .where(silence.c.ended_at.is_(None), silence.c.until_at > now, silence.c.created_at <= now)
+        .where(silence.c.until_at > at, silence.c.created_at <= at, not_ended)
         .order_by(silence.c.silence_id)
     )
     return [silence_of(row) for row in found]
@@ -72,10 +73,10 @@ class Silences:
             row = (await connection.execute(statement)).one_or_none()
         return None if row is None else silence_of(row)
 
-    async def in_force(self, now: datetime) -> list[Silence]:
-        """Return all silences in force, the oldest first."""
+    async def in_force(self, at: datetime) -> list[Silence]:
+        """Return all silences in force at an instant, the oldest first."""
         async with transaction(self._engine) as connection:
-            return await read_silences(connection, now)
+            return await read_silences(connection, at)
 
     async def newest(self, reach: str, most: int) -> list[Silence]:
         """Return silences within reach, those that are over too, the newest first."""

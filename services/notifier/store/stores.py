@@ -13,12 +13,13 @@ from services.notifier.store.reading import AlertReader
 from services.notifier.store.rosters import Rosters
 from services.notifier.store.silences import Silences
 from services.notifier.store.why import WhyReader
+from shared.db.clock import DatabaseClock
 from shared.policy import Policies
 
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The parts of the store that need no partition."""
+    """The parts of the store that need no partition. clock: the database's; who uses it asks it first."""
 
     directory: Directory
     sessions: Sessions
@@ -29,6 +30,7 @@ class Stores:
     rosters: Rosters
     why: WhyReader
     silences: Silences
+    clock: DatabaseClock
 
     @classmethod
     def on(cls, engine: AsyncEngine, policies: Policies | None = None) -> Self:
@@ -43,4 +45,5 @@ class Stores:
             Rosters(engine),
             WhyReader(engine),
             Silences(engine),
+            DatabaseClock(engine),
         )

@@ -1,15 +1,20 @@
 """Reads what was stored about the tellings of an alert."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.notifier.core.holding import Held, Tellings
+from services.notifier.core.reasons import Line, steps
 from services.notifier.core.routing import TOLD, Heard, RoutedAs, Verdict
+from services.notifier.store.holding import peek_tellings
 from services.notifier.store.reading import AlertReader
 from services.notifier.store.rows import verdicts_of
-from services.notifier.why import AlertWhy, AttemptLine, WhyDelivery, WhyPerson, WhyRevision
+from services.notifier.why import AlertWhy, AttemptLine, WhyDelivery, WhyPerson, WhyRevision, WhyStep
 from shared.alerts import AlertDetail
 from shared.db.session import transaction
 from shared.db.tables.notifier import alert_message, delivery, delivery_attempt, staff
@@ -47,6 +52,11 @@ class WhyReader:
             timeline=alert.timeline,
             revisions=revisions,
         )
+
+    async def lately(self, household_id: str, at: datetime) -> Tellings:
+        """Return what people had of a household in the 24 hours before an instant, and are still to have."""
+        async with transaction(self._engine) as connection:
+            return await peek_tellings(connection, household_id, at)
 
     async def bystander(self, staff_id: str) -> WhyPerson | None:
         """Return a person as one who had nothing to do with an alert; None if there is no such person."""
@@ -95,12 +105,14 @@ def _revision(row: Row[Any], deliveries: Deliveries) -> WhyRevision:
 def _person(verdict: Verdict, deliveries: Sequence[WhyDelivery]) -> WhyPerson:
     # Whoever the rules did not name may have been told all the same, once nobody else could be.
     later = bool(deliveries) and verdict.heard not in TOLD.values()
+    heard = _heard(deliveries[0]) if later else verdict.heard
     return WhyPerson(
         staff_id=verdict.staff_id,
         role=verdict.role,
         division=verdict.division,
-        heard=_heard(deliveries[0]) if later else verdict.heard,
+        heard=heard,
         instead_of=verdict.instead_of,
+        steps=_steps(heard, deliveries),
         deliveries=tuple(deliveries),
     )
 
@@ -112,8 +124,24 @@ def _told(staff_id: str, deliveries: Sequence[WhyDelivery]) -> WhyPerson:
         division=None,
         heard=_heard(deliveries[0]),
         instead_of=None,
+        steps=_steps(_heard(deliveries[0]), deliveries),
         deliveries=tuple(deliveries),
     )
+
+
+def _steps(heard: Heard, deliveries: Sequence[WhyDelivery]) -> tuple[WhyStep, ...]:
+    lines = tuple(
+        Line(
+            one.channel,
+            one.status,
+            one.attempts,
+            one.detail,
+            None if one.held is None else Held(one.held),
+            one.held_until,
+        )
+        for one in deliveries
+    )
+    return tuple(WhyStep(**asdict(step)) for step in steps(heard, lines))
 
 
 def _heard(line: WhyDelivery) -> Heard:

@@ -184,7 +184,7 @@ silence = Table(
     Column("ended_by", Text),
     CheckConstraint("created_at < until_at", name="span"),
     CheckConstraint("(ended_at is null) = (ended_by is null)", name="ended"),
-    Index("ix_silence_until", "until_at", postgresql_where=text("ended_at is null")),
+    Index("ix_silence_until", "until_at"),
 )
 
 # The timeline, append-only. facts: grades and reason code of the step.

@@ -33,9 +33,7 @@ def upgrade() -> None:
         sa.CheckConstraint("(ended_at is null) = (ended_by is null)", name=op.f("ck_silence_ended")),
         sa.PrimaryKeyConstraint("silence_id", name=op.f("pk_silence")),
     )
-    op.create_index(
-        "ix_silence_until", "silence", ["until_at"], unique=False, postgresql_where=sa.text("ended_at is null")
-    )
+    op.create_index("ix_silence_until", "silence", ["until_at"], unique=False)
     _alerts_can_be_silenced()
     _deliveries_can_wait()
     _weekly_lists()
