@@ -1,13 +1,17 @@
 """What the services of a world are told: as `make run` tells them, with shorter times where they have a setting."""
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from deploy.local.places import REPOSITORY
 from deploy.local.ports import LOOPBACK
 from tests.chaos.platform import Platform
 from tests.chaos.services import Kind
 
+SHIPPED = REPOSITORY / "shared" / "policies"
+MESSAGES_A_DAY = "messages_a_day_per_person_and_household"
 NAMES: Mapping[str, Kind] = {
     "ingest": "ingest",
     "scorer-1": "scorer",
@@ -25,10 +29,25 @@ SHORT_TIMES = {
 }
 
 
+def write_policies(directory: Path) -> Path:
+    """Write the national policy without quiet hours and with room for all messages; return its folder.
+
+    A run lasts a minute and is judged by who heard of what by its end, at whatever time of day it is made. Only fields
+    that earlier releases know are changed: one of them runs for a while.
+    """
+    (national,) = SHIPPED.glob("*.json")
+    policy = json.loads(national.read_text(encoding="utf-8"))
+    policy["delivery"] |= {"quiet_to": policy["delivery"]["quiet_from"], MESSAGES_A_DAY: 100}
+    folder = directory / "policies"
+    folder.mkdir(exist_ok=True)
+    (folder / national.name).write_text(json.dumps(policy, ensure_ascii=False), encoding="utf-8")
+    return folder
+
+
 def service_settings(
-    platform: Platform, kind: Kind, database: str, topic_prefix: str, ca_file: Path | None
+    platform: Platform, kind: Kind, database: str, topic_prefix: str, ca_file: Path | None, policies: Path
 ) -> dict[str, str]:
-    """The environment of one kind of service.
+    """The environment of one kind of service. policies: the notifiers' folder of them.
 
     ca_file: the authority behind the certificates of the people's devices, to be trusted.
     """
@@ -42,6 +61,7 @@ def service_settings(
         "SHOUWANG_NOTIFIER_SMTP_PORT": str(platform.links.smtp.port),
         "SHOUWANG_NOTIFIER_MAIL_FROM": "shouwang@localhost",
         "SHOUWANG_NOTIFIER_WEBHOOK_ALLOW_PRIVATE": "1",
+        "SHOUWANG_NOTIFIER_POLICIES": str(policies),
         **({"SSL_CERT_FILE": str(ca_file)} if ca_file else {}),
         **SHORT_TIMES,
         "NO_PROXY": no_proxy,

@@ -40,7 +40,7 @@ from tests.chaos.drain import NotDrained, drained
 from tests.chaos.journal import Journal
 from tests.chaos.platform import Broker, Links, PeoplePorts, Platform, Postgres, Server, clear, open_platform
 from tests.chaos.proxy import FIRST_PORT
-from tests.chaos.service_settings import NAMES, service_settings
+from tests.chaos.service_settings import NAMES, service_settings, write_policies
 from tests.chaos.services import Service, keep
 
 if TYPE_CHECKING:
@@ -135,7 +135,12 @@ class World:
         self.api_key = await self._database.new_key()
         for service in self.services.values():
             settings = service_settings(
-                self._platform, service.kind, self.postgres.database, self.topic_prefix, self.devices.ca_file
+                self._platform,
+                service.kind,
+                self.postgres.database,
+                self.topic_prefix,
+                self.devices.ca_file,
+                write_policies(self.directory),
             )
             service.begin_anew(name, settings)
         await self.wait_ready()

@@ -33,7 +33,7 @@ from tests.chaos.checker import POSITION_LOG_DDL, Evidence
 from tests.chaos.field_app import FieldEvent, Kind
 from tests.chaos.maker import EventMaker, can_be_spoken_about
 from tests.chaos.people import CHAOS_DIVISIONS, CHAOS_STAFF
-from tests.fakes.notifier import Parts, deliver_all, make_person
+from tests.fakes.notifier import Parts, deliver_all, make_person, nobody_waits
 
 RUN = "T1s1"
 HOMES = 14
@@ -189,7 +189,7 @@ async def _score(engine: AsyncEngine, run: HonestRun) -> None:
 
 async def _tell(engine: AsyncEngine, run: HonestRun) -> None:
     """Let the notifier take the changes of grade from the outbox, and people take what it sends."""
-    parts = Parts(engine, CLOCK)
+    parts = Parts(engine, CLOCK, policies=nobody_waits())
     await parts.directory.save_divisions({one.code: one.name for one in CHAOS_DIVISIONS})
     hook = "http://127.0.0.1:1/hook"
     elsewhere = make_person("elsewhere", "cadre", "990101102201")
