@@ -93,6 +93,9 @@ class StepKind(StrEnum):
     REOPENED = "reopened"
     COMMENTED = "commented"
     REPLY_UNCLEAR = "reply_unclear"
+    SILENCED = "silenced"
+    SILENCE_ENDED = "silence_ended"
+    SILENCE_EXPIRED = "silence_expired"
 
 
 class _Shape(BaseModel):
@@ -170,7 +173,10 @@ class PlanStep(_Shape):
 
 
 class DeliveryLine(_Shape):
-    """One delivery; recipient is a staff_id, receipt what the channel answered."""
+    """One delivery; recipient is a staff_id, receipt what the channel answered.
+
+    held: why it had to wait at first (quiet_hours, daily_cap). held_until: until when; null while it is not known.
+    """
 
     recipient: str
     channel: ChannelName
@@ -183,6 +189,8 @@ class DeliveryLine(_Shape):
     detail: str | None
     next_attempt_at: Instant | None
     sent_at: Instant | None
+    held: str | None = None
+    held_until: Instant | None = None
 
 
 class TimelineStep(_Shape):

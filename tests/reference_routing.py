@@ -150,3 +150,88 @@ def not_told(person, household, asked, staff, at, rota):
         if found:
             break
     return "not_routed_for_grade"
+
+
+# --- when each of them hears
+
+
+def quiet_minutes(quiet_from, quiet_to):
+    """Every minute of the day, such as 21:00, that lies in the quiet hours: walk from the first to before the last."""
+    found, minute = [], quiet_from
+    while minute != quiet_to:
+        found.append(minute)
+        hours, minutes = (int(part) for part in minute.split(":"))
+        minute = f"{(hours + (minutes + 1) // 60) % 24:02}:{(minutes + 1) % 60:02}"
+    return set(found)
+
+
+def end_of_quiet(rules, at):
+    """Walk minute by minute until nobody is to be left in peace any more; `at` itself if that is now."""
+    quiet = quiet_minutes(rules["quiet_from"], rules["quiet_to"])
+    if at.astimezone(CHINA).strftime("%H:%M") not in quiet:
+        return at
+    walk = at.replace(second=0, microsecond=0)
+    while walk.astimezone(CHINA).strftime("%H:%M") in quiet:
+        walk += timedelta(minutes=1)
+    return walk
+
+
+def is_within(division, area):
+    """Whether a division lies in an area: the area's code without its zeros, level by level, begins the division's."""
+    for digits in (2, 4, 6, 9, 12):
+        if area[digits:] == "0" * (12 - digits):
+            return division[:digits] == area[:digits]
+    return False
+
+
+def silenced_until(silences, household_id, division, grade, rules, at):
+    """The last instant to which any silence reaches that means this household at this grade; None if none does."""
+    ends = []
+    for one in silences:
+        over = one["until"] if one["ended"] is None else one["ended"]
+        meant = one["household_id"] == household_id if one["household_id"] else is_within(division, one["division"])
+        if one["begins"] <= at < over and meant and grade in one["grades"]:
+            end = one["until"]
+            if grade == "red":
+                end = min(end, at + timedelta(minutes=rules["longest_red_silence_minutes"]))
+            if end > at:
+                ends.append(end)
+    return max(ends) if ends else None
+
+
+def room(had, grade, most, at):
+    """Whether a person who had these (when, grade), all of other alerts, may have one more at an instant."""
+    lately = [when for when, _ in had if when > at - timedelta(hours=24)]
+    is_red_for_them = grade == "red"
+    return len(lately) < (most if is_red_for_them else most - 1)
+
+
+def first_room(had, grade, most, at):
+    """When that will be: try each instant at which something of what they had becomes a day old."""
+    for instant in sorted([at, *(when + timedelta(hours=24) for when, _ in had)]):
+        if instant >= at and room(had, grade, most, instant):
+            return instant
+    raise AssertionError("a day after all that they had there must be room")
+
+
+def whole_model(household_id, household, grade, roles, staff, rota, rules, silences, had, at):
+    """{staff_id: (verdict, why it waits, until when)} for an alert that is opened at an instant."""
+    verdicts, _ = model(household, roles, staff, at, rota)
+    is_silenced = silenced_until(silences, household_id, household, grade, rules, at) is not None
+    found = {}
+    for staff_id, verdict in verdicts.items():
+        if not verdict.startswith("told_"):
+            found[staff_id] = (verdict, None, None)
+        elif is_silenced:
+            found[staff_id] = ("silenced", None, None)
+        else:
+            found[staff_id] = (verdict, *wait_of(had.get(staff_id, []), grade, rules, at))
+    return found
+
+
+def wait_of(had, grade, rules, at):
+    if not room(had, grade, rules["messages_a_day_per_person_and_household"], at):
+        return "daily_cap", first_room(had, grade, rules["messages_a_day_per_person_and_household"], at)
+    if grade not in rules["quiet_exempt"] and end_of_quiet(rules, at) != at:
+        return "quiet_hours", end_of_quiet(rules, at)
+    return None, None

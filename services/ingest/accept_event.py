@@ -181,9 +181,7 @@ class AcceptEvents:
 
 
 def _record(event: EventMessage, sender: Sender) -> bytes:
-    return record_of(
-        event, recorded_at=sender.recorded, key_id=sender.key.key_id, traceparent=sender.traceparent
-    )
+    return record_of(event, recorded_at=sender.recorded, key_id=sender.key.key_id, traceparent=sender.traceparent)
 
 
 def decode_event(body: bytes) -> object:

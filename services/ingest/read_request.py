@@ -59,9 +59,7 @@ def mode_of(headers: Headers, allowed: Sequence[Mode]) -> Mode:
     return mode
 
 
-async def read_body(
-    receive: Receive, headers: Headers, *, max_bytes: int, arrived: Callable[[int], None]
-) -> bytes:
+async def read_body(receive: Receive, headers: Headers, *, max_bytes: int, arrived: Callable[[int], None]) -> bytes:
     """Read a body, counting while it comes. How long it may take is the HTTP server's matter.
 
     receive: gives the messages of ASGI. arrived: told the size of each piece; it may refuse.

@@ -216,5 +216,6 @@ def _reopened(row: AlertRow, policy: Policy, now: datetime, wording: Wording) ->
         visit_by=due.visit_by,
         plan=[step.model_dump(mode="json") for step in due.plan],
         climb_from=now,
+        counts_from=None,
         climbed=0,
     )

@@ -79,6 +79,8 @@ class Climb:
                 public_url=self._public_url,
                 now=now,
                 wording=self._wording,
+                tellings=await tx.tellings({due.row.household_id for due in dues}, now),
+                silences=await tx.silences(now),
             )
             fired = [self._fire(due, surroundings) for due in dues]
             await tx.save(
@@ -86,6 +88,7 @@ class Climb:
                 [step for one in fired for step in one.steps],
                 [message for one in fired for message in one.messages],
                 [delivery for one in fired for delivery in one.deliveries],
+                surroundings.tellings.recalled,
             )
         self._report(fired)
         await self._siren.unreachable([(one.row.alert_id, one.row.division) for one in fired if one.unreachable])
@@ -101,6 +104,7 @@ class Climb:
             return Fired(replace(due.row, timer_at=surroundings.now + LATER_AFTER_A_FAULT), Effect.NOTHING)
 
     def _report(self, fired: list[Fired]) -> None:
+        self._metrics.count_held(delivery for one in fired for delivery in one.deliveries)
         for one in fired:
             self._metrics.timers.labels(one.effect).inc()
             if one.to is not None:

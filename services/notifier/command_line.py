@@ -16,6 +16,7 @@ from services.notifier.store.stores import Stores
 from shared.clock import SHANGHAI
 from shared.db.session import open_engine
 from shared.errors import TemporaryFailure
+from shared.policy import Policies, PolicyInvalid, load_policies
 from shared.settings import load_settings
 
 Answer = TypeVar("Answer")
@@ -49,6 +50,15 @@ def finish(work: Callable[[], Awaitable[Answer]]) -> Answer:
         return asyncio.run(do())
     except TemporaryFailure as failure:
         stop(f"try again later: {failure}", 1)
+
+
+def load_command_policies() -> Policies:
+    """Return the policies that the settings name; faulty ones end the command with status 2, every fault told."""
+    try:
+        return load_policies(load_settings(CommandSettings).policies)
+    except PolicyInvalid as error:
+        faults = "\n".join(str(fault) for fault in error.faults)
+        stop(f"the policy files cannot be used:\n{faults}", 2)
 
 
 def read_list(reading: Callable[[], Answer], *, as_json: bool = False) -> Answer:

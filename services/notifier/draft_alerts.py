@@ -3,19 +3,30 @@
 Changes are taken in order; a later change of the same household meets the alert as the earlier ones left it.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from services.notifier.core.alerting import Action, Decision, Why, deadlines, decide
+from services.notifier.core.alerting import Action, Decision, Why, decide
 from services.notifier.core.climbing import next_timer
+from services.notifier.core.holding import Place, ended_by
 from services.notifier.core.message import alert_id_of
 from services.notifier.core.routing import Recipient, RoutedAs, Routing
+from services.notifier.core.silencing import Silenced
 from services.notifier.store.rows import AlertRow, DeliveryRow, MessageRow, StepRow
-from services.notifier.telling import Surroundings, delivery_rows, message_row
-from shared.alerts import AlertStatus, DeliveryStatus, SendReason, StepKind
-from shared.grades import GradeChanged
+from services.notifier.telling import (
+    Surroundings,
+    dated,
+    draft_telling,
+    heard_again,
+    message_row,
+    silenced_routing,
+    silenced_row,
+    timed,
+)
+from shared.alerts import TAKEN_BACK, AlertStatus, DeliveryStatus, SendReason, StepKind
+from shared.grades import GradeChanged, RiskGrade
 from shared.policy import Role
 
 SEND_REASONS: Mapping[Why, SendReason] = {
@@ -42,7 +53,8 @@ STEPS: Mapping[Why, StepKind] = {
 class Drafts:
     """What one batch is going to write. `alerts` by household are those under way.
 
-    moved_on: households whose resolved alerts have nothing to remind of any more, since a newer grade speaks for them.
+    silenced: tellings that a silence keeps from people. moved_on: households whose resolved alerts have nothing to
+    remind of any more, since a newer grade speaks for them.
     """
 
     surroundings: Surroundings
@@ -55,6 +67,7 @@ class Drafts:
     decisions: list[Why] = field(default_factory=list)
     opened: list[AlertRow] = field(default_factory=list)
     unreachable: list[AlertRow] = field(default_factory=list)
+    silenced: list[AlertRow] = field(default_factory=list)
     moved_on: set[str] = field(default_factory=set)
 
     def take(self, change: GradeChanged) -> None:
@@ -125,17 +138,12 @@ class Drafts:
         }
 
     def _timed(self, row: AlertRow) -> AlertRow:
-        return replace(self._due(row, self.surroundings.now), climb_from=self.surroundings.now, climbed=0)
+        now, surroundings = self.surroundings.now, self.surroundings
+        return timed(row, surroundings.policy_of(row.division), now, surroundings.wording)
 
     def _due(self, row: AlertRow, since: datetime) -> AlertRow:
         """Set the times of the present grade, counted from an instant."""
-        due = deadlines(row.grade, self.surroundings.policy_of(row.division), since, self.surroundings.wording)
-        return replace(
-            row,
-            acknowledge_by=due.acknowledge_by,
-            visit_by=due.visit_by,
-            plan=[step.model_dump(mode="json") for step in due.plan],
-        )
+        return dated(row, self.surroundings.policy_of(row.division), since, self.surroundings.wording)
 
     def _note(self, change: GradeChanged, before: AlertRow | None, row: AlertRow, decision: Decision) -> None:
         facts = {
@@ -150,19 +158,65 @@ class Drafts:
     def _tell(self, row: AlertRow, change: GradeChanged, decision: Decision) -> AlertRow:
         """Draft message and deliveries of a new revision; an alert that nobody can be told of is marked so."""
         routing = self._routing(row, decision)
+        takes_back = SEND_REASONS[decision.why] in TAKEN_BACK
+        if row.closed_at is None and (silence := self._silence(row, decision)) is not None:
+            named = routing or self.surroundings.register.route(row.division, decision.roles, self.surroundings.now)
+            return self._keep_silent(row, change, decision, named, silence)
+        row = heard_again(row)
         recipients = self._told_before(row, decision.roles) if routing is None else routing.recipients
-        told = None if routing is None else frozenset(one.staff_id for one in recipients)
-        self.deliveries = [_superseded(one, row, told) for one in self.deliveries]
         if not recipients and routing is not None:
             self.steps.append(StepRow(row.alert_id, self.surroundings.now, StepKind.UNREACHABLE))
             row = replace(row, unreachable=True)
             self.unreachable.append(row)
         elif recipients or row.closed_at:
             row = replace(row, unreachable=False)
-        reason = SEND_REASONS[decision.why]
-        self.messages.append(message_row(row, reason, self.surroundings, decided_at=change.decided_at, routing=routing))
-        self.deliveries += delivery_rows(row, recipients, reason, self.surroundings)
+        if takes_back:
+            self.surroundings.tellings.end(row.alert_id, self.surroundings.now)
+        drafted = draft_telling(
+            row,
+            recipients,
+            SEND_REASONS[decision.why],
+            self.surroundings,
+            decided_at=change.decided_at,
+            routing=routing,
+            worst=self._worst_told(row) if routing is None else None,
+        )
+        self.messages.append(drafted.message)
+        self.deliveries = [
+            self._settled(one, row, takes_back=takes_back) for one in self.deliveries
+        ] + drafted.deliveries
+        return drafted.row
+
+    def _silence(self, row: AlertRow, decision: Decision) -> Silenced | None:
+        """What keeps the alert from being told. What is worse than what was silenced is silenced from now on."""
+        is_anew = decision.why is Why.GRADE_WORSE
+        return self.surroundings.silence_of(row, since=None if is_anew else row.silenced_since)
+
+    def _keep_silent(
+        self, row: AlertRow, change: GradeChanged, decision: Decision, routing: Routing, silence: Silenced
+    ) -> AlertRow:
+        """Store the telling with the verdict on each person, and tell nobody."""
+        now, reason = self.surroundings.now, SEND_REASONS[decision.why]
+        if decision.why is Why.GRADE_WORSE:
+            row = replace(row, silenced_since=None)
+        row, step = silenced_row(row, silence, now)
+        self.steps.append(step)
+        # What nobody has heard of yet is still going to be opened for them.
+        row = replace(row, untold=row.untold if row.untold is SendReason.OPENED else reason)
+        kept = silenced_routing(routing)
+        self.messages.append(message_row(row, reason, self.surroundings, decided_at=change.decided_at, routing=kept))
+        self.silenced.append(row)
         return row
+
+    def _settled(self, delivery: DeliveryRow, row: AlertRow, *, takes_back: bool) -> DeliveryRow:
+        """What this very batch wanted to tell is not told to who hears of something newer, nor once it is not so."""
+        newer = self.surroundings.tellings.recalled.get(
+            (Place(delivery.alert_id, delivery.revision), delivery.staff_id)
+        )
+        if newer is None and not (takes_back and delivery.alert_id == row.alert_id):
+            return delivery
+        detail = ended_by(delivery.grade, newer)
+        return replace(delivery, status=DeliveryStatus.SUPPRESSED, detail=detail)
 
     def _routing(self, row: AlertRow, decision: Decision) -> Routing | None:
         """Whom the rules name now; None: what is taken back goes to those who were told before."""
@@ -180,6 +234,13 @@ class Drafts:
         named = self.surroundings.register.route(row.division, roles, self.surroundings.now).recipients
         return (*before, *(one for one in named if one.staff_id not in known))
 
+    def _worst_told(self, row: AlertRow) -> dict[str, RiskGrade]:
+        """How bad each of them heard that it was: who was called out by red hears at once that it is over."""
+        worst: dict[str, RiskGrade] = {}
+        for one in self.surroundings.told.get(row.alert_id, ()):
+            worst[one.staff_id] = max(one.worst, worst.get(one.staff_id, one.worst))
+        return worst
+
     def _keep(self, row: AlertRow) -> None:
         row = replace(row, timer_at=next_timer(row.standing, self.surroundings.policy_of(row.division)))
         self.changed[row.alert_id] = row
@@ -191,13 +252,3 @@ class Drafts:
 
 def _with_first(told: list[str], causes: Sequence[str]) -> list[str]:
     return told if not causes or causes[0] in told else [*told, causes[0]]
-
-
-def _superseded(delivery: DeliveryRow, row: AlertRow, told: Collection[str] | None) -> DeliveryRow:
-    """What this very batch wanted to tell of an earlier revision is not told to those who hear of the newer one.
-
-    told: their staff_ids; None: nobody is to hear of the earlier one any more.
-    """
-    if delivery.alert_id != row.alert_id or (told is not None and delivery.staff_id not in told):
-        return delivery
-    return replace(delivery, status=DeliveryStatus.SUPPRESSED, detail="superseded")

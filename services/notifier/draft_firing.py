@@ -1,13 +1,14 @@
 """Draft what follows when an alert's timer is due: its next standing, and whom that is told, all in memory."""
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from services.notifier.core.climbing import Effect, Firing, fire, next_timer
 from services.notifier.core.routing import TOLD, Heard, Recipient, RoutedAs, Routing, Verdict
 from services.notifier.store.climbing import DueAlert
-from services.notifier.store.rows import AlertRow, DeliveryRow, MessageRow, StepRow
-from services.notifier.telling import Surroundings, delivery_rows, message_row
-from shared.alerts import AlertStatus, SendReason, StepKind
+from services.notifier.store.rows import SYSTEM, AlertRow, DeliveryRow, MessageRow, StepRow
+from services.notifier.telling import Drafted, Surroundings, draft_telling, heard_again, silenced_row, timed
+from shared.alerts import UNDER_WAY, AlertStatus, SendReason, StepKind
 from shared.policy import Role
 
 _SEND_REASONS = {
@@ -37,41 +38,93 @@ class Fired:
 
 def draft_firing(due: DueAlert, surroundings: Surroundings) -> Fired:
     """Let time do the one thing that is due. Nothing due (people were faster): only the timer is set anew."""
-    row, policy = due.row, surroundings.policy_of(due.row.division)
+    policy = surroundings.policy_of(due.row.division)
     firing = fire(due.standing, policy, surroundings.now)
-    after = replace(_standing_so(row, firing), timer_at=next_timer(firing.standing, policy))
+    if firing.effect is Effect.SILENCE_OVER:
+        fired = _silence_over(due, surroundings)
+    elif firing.effect is not Effect.NOTHING and (silence := surroundings.silence_of(due.row)) is not None:
+        # It is put off as a whole: whoever was told before hears of nothing new either.
+        row, step = silenced_row(due.row, silence, surroundings.now)
+        fired = Fired(row, Effect.SILENCED, steps=[step])
+    else:
+        fired = _fired(due.row, firing, surroundings)
+    return replace(fired, row=replace(fired.row, timer_at=next_timer(fired.row.standing, policy)))
+
+
+def _fired(row: AlertRow, firing: Firing, surroundings: Surroundings) -> Fired:
+    after = _standing_so(row, firing)
     if firing.effect is Effect.NOTHING:
         return Fired(after, firing.effect)
     routing = _routing(row, firing, surroundings)
-    recipients = routing.recipients
-    after = replace(after, revision=row.revision + 1, updated_at=surroundings.now, unreachable=not recipients)
-    steps = [_step(row, after, firing, surroundings)]
-    if not recipients:
-        steps.append(StepRow(row.alert_id, surroundings.now, StepKind.UNREACHABLE))
-    reason = _SEND_REASONS[firing.effect]
-    message = message_row(
+    after = replace(after, revision=row.revision + 1, updated_at=surroundings.now, unreachable=not routing.recipients)
+    drafted = draft_telling(
         after,
-        reason,
+        routing.recipients,
+        _SEND_REASONS[firing.effect],
         surroundings,
         decided_at=surroundings.now,
         since=row.climb_from,
         task=firing.step,
         routing=routing,
     )
-    return Fired(
-        after,
-        firing.effect,
-        firing.to,
-        not recipients,
-        steps,
-        [message],
-        delivery_rows(after, recipients, reason, surroundings),
+    return _told_of(drafted, firing.effect, [_step(row, after, firing, surroundings)], surroundings, firing.to)
+
+
+def _told_of(
+    drafted: Drafted, effect: Effect, steps: list[StepRow], surroundings: Surroundings, to: Role | None = None
+) -> Fired:
+    unreachable = not drafted.deliveries
+    if unreachable:
+        steps = [*steps, StepRow(drafted.row.alert_id, surroundings.now, StepKind.UNREACHABLE)]
+    return Fired(drafted.row, effect, to, unreachable, steps, [drafted.message], drafted.deliveries)
+
+
+def _silence_over(due: DueAlert, surroundings: Surroundings) -> Fired:
+    """Tell what a silence has kept from people, unless another does; or go on where the timetable stood still."""
+    row, now = due.row, surroundings.now
+    steps = [_end_of_silence(due, now)]
+    another = surroundings.silence_of(row, since=row.silenced_since)
+    if another is not None:
+        row, step = silenced_row(row, another, now)
+        return Fired(row, Effect.SILENCED, steps=[*steps, step])
+    policy, heard = surroundings.policy_of(row.division), heard_again(row)
+    if row.untold is not None and policy.routing[row.grade.code] and _is_wanted(row):
+        return _told_at_last(heard, row.untold, steps, surroundings)
+    # What was put off is done at once: red bears no second silence before it.
+    standing = replace(heard.standing, hop_failed_at=due.hop_failed_at)
+    fired = _fired(heard, fire(standing, policy, now), surroundings)
+    effect = Effect.SILENCE_OVER if fired.effect is Effect.NOTHING else fired.effect
+    return replace(fired, effect=effect, steps=[*steps, *fired.steps])
+
+
+def _end_of_silence(due: DueAlert, now: datetime) -> StepRow:
+    kind = StepKind.SILENCE_EXPIRED if due.silence_ended_by is None else StepKind.SILENCE_ENDED
+    return StepRow(
+        due.row.alert_id, now, kind, due.silence_ended_by or SYSTEM, facts={"detail": str(due.row.silence_id)}
     )
+
+
+def _is_wanted(row: AlertRow) -> bool:
+    """Tell whether nobody has taken on yet what was kept from people."""
+    if row.status not in UNDER_WAY:
+        return False
+    return row.status is AlertStatus.OPEN or row.revision > (row.acknowledged_revision or 0)
+
+
+def _told_at_last(row: AlertRow, reason: SendReason, steps: list[StepRow], surroundings: Surroundings) -> Fired:
+    """Tell the present grade as if it had just come: deadlines and timetable begin now."""
+    now, policy = surroundings.now, surroundings.policy_of(row.division)
+    if reason is not SendReason.NEW_FIRST_CAUSE:
+        row = timed(row, policy, now, surroundings.wording)
+    routing = surroundings.register.route(row.division, policy.routing[row.grade.code], now)
+    row = replace(row, revision=row.revision + 1, updated_at=now, unreachable=not routing.recipients)
+    drafted = draft_telling(row, routing.recipients, reason, surroundings, decided_at=now, routing=routing)
+    return _told_of(drafted, Effect.SILENCE_OVER, steps, surroundings)
 
 
 def _standing_so(row: AlertRow, firing: Firing) -> AlertRow:
     standing = firing.standing
-    after = replace(row, climb_from=standing.climb_from, climbed=standing.climbed)
+    after = replace(row, climb_from=standing.climb_from, climbed=standing.climbed, counts_from=standing.counts_from)
     match firing.effect:
         case Effect.OVERDUE_VISIT:
             # Whoever had taken it on keeps no claim to it; the timeline says who that was.

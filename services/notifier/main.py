@@ -14,6 +14,7 @@ from services.notifier.duty_commands import absence, duty
 from services.notifier.imports import read_divisions, read_staff
 from services.notifier.routing_commands import add_routing_commands
 from services.notifier.settings import NotifierSettings
+from services.notifier.silence_commands import silence
 from services.notifier.store.stores import Stores
 from services.notifier.try_channels import try_channels
 from services.notifier.unusable_channels import unusable_fields
@@ -42,6 +43,7 @@ cli.add_typer(staff, name="staff")
 cli.add_typer(channel, name="channel")
 cli.add_typer(duty, name="duty")
 cli.add_typer(absence, name="absence")
+cli.add_typer(silence, name="silence")
 add_routing_commands(cli, staff)
 add_common_commands(cli)
 log = get_logger(__name__)

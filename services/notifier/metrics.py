@@ -1,10 +1,13 @@
 """The notifier's metrics, each named once."""
 
+from collections.abc import Iterable
 from typing import get_args
 
 from services.notifier.core.alerting import Why
 from services.notifier.core.climbing import Effect
+from services.notifier.core.holding import Held
 from services.notifier.core.sms_replies import ReplyOutcome
+from services.notifier.store.rows import DeliveryRow
 from shared.alerts import ChannelName, DeliveryStatus
 from shared.grades import RiskGrade
 from shared.metrics import ServiceMetrics
@@ -17,6 +20,7 @@ OUTCOME_OF_STATUS = {
     DeliveryStatus.FAILED: "failed",
     DeliveryStatus.SUPPRESSED: "suppressed",
 }
+LIST_OUTCOMES = ("made", "empty", "no_channel")
 QUARANTINE_REASONS = ("EMPTY_RECORD", "NOT_A_GRADE_CHANGE", "WRONG_KEY")
 
 SIREN_CALLS = ("unreachable_alert", "no_channel_works")
@@ -55,4 +59,16 @@ class NotifierMetrics:
         self.sms_replies = metrics.counter(
             "sms_replies_total", "Replies by text message, by what became of them", outcome=list(ReplyOutcome)
         )
+        self.held = metrics.counter("held_tellings_total", "Tellings that had to wait, by why", reason=list(Held))
+        self.silenced = metrics.counter("silenced_tellings_total", "Tellings that a silence kept from people")
+        self.lists = metrics.counter("weekly_lists_total", "Weekly lists, by outcome", outcome=LIST_OUTCOMES)
+        self.list_deliveries = metrics.counter(
+            "list_deliveries_total", "Attempts to deliver a weekly list, by outcome", outcome=DELIVERY_OUTCOMES
+        )
         self.logins = metrics.counter("logins_total", "Console logins", outcome=("accepted", "refused", "limited"))
+
+    def count_held(self, deliveries: Iterable[DeliveryRow]) -> None:
+        """Count the tellings that wait, each once by however many channels it goes."""
+        waiting = {(one.alert_id, one.revision, one.staff_id): one.held for one in deliveries if one.held is not None}
+        for held in waiting.values():
+            self.held.labels(held).inc()

@@ -8,19 +8,29 @@ from pydantic import BaseModel
 from shared.alerts import Acknowledgement, Closing, Comment, DigestBody, Reopening, Visit, WebhookBody
 from shared.codec import TEXT_PATTERN
 from shared.http.openapi import COMPONENTS, complete_problems, problem_responses
+from shared.silences import SilenceWanted
 
 _READING = ("unauthorised", "forbidden", "invalid-request", "temporarily-unavailable")
 _ACTING = ("malformed-json", "not-found", "conflict", "too-large", "unsupported-media-type")
 _CALLERS = [{"key": list[str]()}, {"session": list[str]()}]
 
 
-def _body(shape: type[BaseModel]) -> dict[str, Any]:
+def _body(shape: type[BaseModel], words: str = "note") -> dict[str, Any]:
     schema = shape.model_json_schema()
-    note = schema["properties"]["note"]
+    note = schema["properties"][words]
     # The decoder refuses other characters before the model sees them; a text that must say something is not blank.
     blank_refused = r"^(?=[\s\S]*\S)" if note.get("minLength") else "^"
     note["pattern"] = blank_refused + TEXT_PATTERN.removeprefix("^")
     return schema
+
+
+def _of_one(schema: dict[str, Any]) -> dict[str, Any]:
+    """Say that a body names either a division or a household."""
+    return schema | {"oneOf": [_with("division"), _with("household_id")]}
+
+
+def _with(name: str) -> dict[str, Any]:
+    return {"required": [name], "properties": {name: {"type": "string"}}}
 
 
 def _act(operation_id: str, summary: str, shape: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
@@ -101,6 +111,32 @@ TAKE_REPLIES: dict[str, Any] = {
     },
 }
 COMMENT_ON_ALERT = _act("comment_on_alert", "Add a remark to the timeline, in any state", Comment)
+
+
+LIST_SILENCES: dict[str, Any] = {
+    "summary": "Silences within the caller's division, those that are over too, newest first",
+    "operation_id": "list_silences",
+    "responses": problem_responses(*_READING),
+    "openapi_extra": {"security": _CALLERS},
+}
+ADD_SILENCE: dict[str, Any] = {
+    "summary": "Keep alerts of a division or a household from everybody for a time; the caller answers for it",
+    "operation_id": "add_silence",
+    "responses": problem_responses(*_READING, "malformed-json", "too-large", "unsupported-media-type"),
+    "openapi_extra": {
+        "security": _CALLERS,
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": _of_one(_body(SilenceWanted, "reason"))}},
+        },
+    },
+}
+END_SILENCE: dict[str, Any] = {
+    "summary": "End a silence early; what it kept from people is told now. A repeat changes nothing",
+    "operation_id": "end_silence",
+    "responses": problem_responses(*_READING, "not-found", "too-large"),
+    "openapi_extra": {"security": _CALLERS},
+}
 
 
 _WEBHOOKS: Mapping[str, tuple[type[BaseModel], str]] = {

@@ -61,7 +61,13 @@ class RaiseAlert:
             for change in changes:
                 drafts.take(change)
             await tx.end_reminders(drafts.moved_on)
-            await tx.save(list(drafts.changed.values()), drafts.steps, drafts.messages, drafts.deliveries)
+            await tx.save(
+                list(drafts.changed.values()),
+                drafts.steps,
+                drafts.messages,
+                drafts.deliveries,
+                drafts.surroundings.tellings.recalled,
+            )
         self._report(drafts, refused)
         if drafts.deliveries:
             self._on_deliveries()
@@ -84,12 +90,16 @@ class RaiseAlert:
                 public_url=self._public_url,
                 now=now,
                 wording=self._wording,
+                tellings=await tx.tellings(households, now),
+                silences=await tx.silences(now),
             ),
             alerts,
             await tx.last_versions(households),
         )
 
     def _report(self, drafts: Drafts, refused: Iterable[QuarantineRow]) -> None:
+        self._metrics.count_held(drafts.deliveries)
+        self._metrics.silenced.inc(len(drafts.silenced))
         for why in drafts.decisions:
             self._metrics.decisions.labels(why).inc()
         for row in drafts.opened:

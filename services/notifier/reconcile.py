@@ -4,6 +4,7 @@ import asyncio
 import time
 from datetime import timedelta
 
+from services.notifier.core.holding import Held
 from services.notifier.store.reconciling import Reconciling, Untold
 from shared.clock import Clock
 from shared.errors import TemporaryFailure
@@ -28,6 +29,9 @@ class ReconcileMetrics:
         )
         self.overdue = metrics.gauge("overdue_deliveries", "Deliveries that were begun more than 20 s ago and go on")
         self.overdue_timers = metrics.gauge("overdue_timers", "Alerts whose time came more than 20 s ago unheeded")
+        self.waiting = metrics.gauge(
+            "waiting_tellings", "Tellings that wait for the morning or for room in a person's day", reason=list(Held)
+        )
         self.at = metrics.gauge("reconciled_at_seconds", "When the last reconciliation ended, Unix time")
 
 
@@ -66,4 +70,6 @@ class Reconcile:
         self._metrics.without_receipt.set(found.without_receipt)
         self._metrics.overdue.set(found.overdue)
         self._metrics.overdue_timers.set(found.overdue_timers)
+        for held in Held:
+            self._metrics.waiting.labels(held).set(found.waiting.get(held, 0))
         self._metrics.at.set(time.time())

@@ -3,10 +3,11 @@
 import base64
 import binascii
 import json
+from collections.abc import Collection
 from datetime import datetime
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ValidationError
 
 from services.notifier import openapi
@@ -14,6 +15,7 @@ from services.notifier.act_on_alert import ActOnAlert
 from services.notifier.auth import ApiCallers, Caller
 from services.notifier.core.message import is_alert_id
 from services.notifier.core.routing import prefix_of
+from services.notifier.keep_silent import KeepSilent
 from services.notifier.store.reading import After, AlertReader, Filters
 from services.notifier.store.why import WhyReader
 from services.notifier.take_replies import TakeReplies
@@ -33,18 +35,24 @@ from shared.codec import MalformedJson, decode_json
 from shared.errors import Fault, RefusedRequest
 from shared.events.envelope import HOUSEHOLD_ID_PATTERN, faults_of
 from shared.grades import GradeCode, RiskGrade
+from shared.silences import SilenceList, SilenceShown, SilenceWanted
 
 BODY_LIMIT_BYTES = 16 * 1024
 REPLIES_PATH = "/v1/sms-replies/"
 # One post holds many replies, and one that is refused for its size is never passed on again.
 REPLIES_LIMIT_BYTES = 1024 * 1024
+MOST_SILENCES = 2**63 - 1
+"""Highest number that a silence can have."""
 Body = TypeVar("Body", bound=BaseModel)
 LIST_PARAMETERS = frozenset({"household_id", "division", "grade", "status", "cursor", "limit"})
 
 
-def api_routes(callers: ApiCallers, reader: AlertReader, act: ActOnAlert, whys: WhyReader) -> APIRouter:
+def api_routes(
+    callers: ApiCallers, reader: AlertReader, act: ActOnAlert, whys: WhyReader, silent: KeepSilent
+) -> APIRouter:
     """Return the API's routes."""
     router = APIRouter(prefix="/v1", tags=["alerts"])
+    _add_silence_routes(router, callers, silent)
 
     @router.get("/alerts", **openapi.LIST_ALERTS)
     async def list_alerts(
@@ -113,6 +121,23 @@ def api_routes(callers: ApiCallers, reader: AlertReader, act: ActOnAlert, whys: 
     return router
 
 
+def _add_silence_routes(router: APIRouter, callers: ApiCallers, silent: KeepSilent) -> None:
+    @router.get("/silences", **openapi.LIST_SILENCES)
+    async def list_silences(request: Request, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> SilenceList:
+        caller = await callers.reader(request)
+        _refuse_unknown_parameters(request, {"limit"})
+        return SilenceList(items=tuple(await silent.newest(caller, limit)))
+
+    @router.post("/silences", status_code=201, **openapi.ADD_SILENCE)
+    async def add_silence(request: Request) -> SilenceShown:
+        caller = await callers.actor(request)
+        return await silent.add(caller, await _read_body(request, SilenceWanted))
+
+    @router.post("/silences/{silence_id}/end", **openapi.END_SILENCE)
+    async def end_silence(request: Request, silence_id: Annotated[int, Path(ge=1, le=MOST_SILENCES)]) -> SilenceShown:
+        return await silent.end(await callers.actor(request), silence_id)
+
+
 class ReplyReceipt(BaseModel):
     """What Aliyun wants to hear; it looks at the HTTP status alone."""
 
@@ -131,11 +156,11 @@ def add_reply_route(router: APIRouter, replies: TakeReplies) -> None:
         return ReplyReceipt()
 
 
-def _refuse_unknown_parameters(request: Request) -> None:
+def _refuse_unknown_parameters(request: Request, known_ones: Collection[str] = LIST_PARAMETERS) -> None:
     """A misspelt filter must not answer with everything."""
-    unknown = [name for name in request.query_params if name not in LIST_PARAMETERS]
+    unknown = [name for name in request.query_params if name not in known_ones]
     if unknown:
-        known = ", ".join(sorted(LIST_PARAMETERS))
+        known = ", ".join(sorted(known_ones))
         fault = Fault("/query", "unknown_parameter", f"the parameters here are {known}")
         raise RefusedRequest("invalid-request", fault.detail, faults=[fault])
 

@@ -8,17 +8,17 @@ from typing import Annotated
 
 import typer
 
-from services.notifier.command_line import AsJson, CommandSettings, read_instant, stop, with_stores
+from services.notifier.command_line import AsJson, load_command_policies, read_instant, stop, with_stores
+from services.notifier.core.holding import Tellings
 from services.notifier.core.routing import ancestors
 from services.notifier.gaps import Gap, Reach, find_gaps, villages_of
-from services.notifier.route import describe, longest_climb, rehearse
+from services.notifier.route import Peace, describe, longest_climb, rehearse
 from services.notifier.store.rows import Register
 from services.notifier.store.stores import Stores
 from services.notifier.why import AlertWhy, explain
 from shared.clock import SHANGHAI, SystemClock, day_of, to_rfc3339
 from shared.grades import GradeCode, RiskGrade
-from shared.policy import Policies, PolicyInvalid, Role, load_policies
-from shared.settings import load_settings
+from shared.policy import Role
 
 GAPS_SPAN = timedelta(days=7)
 _DIVISION = re.compile("[0-9]{12}")
@@ -38,27 +38,31 @@ def show_route(
     at: Annotated[str | None, typer.Option(help="time such as 2026-03-02T08:00, in Beijing time; default: now")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print who would hear of an alert, by which channel, why not the others, and to whom it would climb when.
+    """Print who would hear of an alert when, by which channel, why not the others, and to whom it would climb when.
 
+    Silences and quiet hours are heeded, and of a household also how much people have heard of it lately.
     Ends with status 1 if nobody would hear.
     """
     if (household is None) == (division is None):
         stop("give either --household or --division", 2)
     if division is not None and not _DIVISION.fullmatch(division):
         stop("--division: give 12 digits, such as 990100101201", 2)
-    policies, wanted = _policies(), RiskGrade.from_code(grade)
+    policies, wanted = load_command_policies(), RiskGrade.from_code(grade)
     opened_at = SystemClock().now() if at is None else read_instant(at)
 
-    async def read(stores: Stores) -> tuple[str, Register]:
+    async def read(stores: Stores) -> tuple[str, Register, Peace]:
         place = division or await stores.rosters.division_of(household or "")
         if place is None:
             stop("--household: neither the books nor an alert knows this household; give --division", 2)
-        ends = opened_at + longest_climb(policies.for_division(place).on(day_of(opened_at)), wanted)
-        return place, await stores.rosters.register(opened_at, ends, ancestors(place))
+        tellings = await stores.why.lately(household, opened_at) if household else Tellings()
+        peace = Peace(await stores.silences.in_force(opened_at), tellings)
+        policy = policies.for_division(place).on(day_of(opened_at))
+        ends = max([opened_at, *(one.until_at for one in peace.silences)]) + longest_climb(policy, wanted)
+        return place, await stores.rosters.register(opened_at, ends, ancestors(place)), peace
 
-    place, register = with_stores(read)
+    place, register, peace = with_stores(read)
     policy = policies.for_division(place).on(day_of(opened_at))
-    rehearsal = rehearse(register, policy, place, wanted, opened_at)
+    rehearsal = rehearse(register, policy, place, wanted, opened_at, household_id=household or "", peace=peace)
     if as_json:
         typer.echo(rehearsal.model_dump_json())
     else:
@@ -107,7 +111,7 @@ def show_gaps(
     end = start + GAPS_SPAN if ends is None else read_instant(ends, is_end=True)
     if start >= end:
         stop("--to: give a time after --from", 2)
-    policies = _policies()
+    policies = load_command_policies()
 
     def roles(division: str, at: datetime) -> Sequence[Role]:
         return policies.for_division(division).on(day_of(at)).routing["red"]
@@ -144,11 +148,3 @@ def _gap_values(gap: Gap) -> dict[str, str | float]:
         "hours": gap.hours,
         "reach": gap.reach,
     }
-
-
-def _policies() -> Policies:
-    try:
-        return load_policies(load_settings(CommandSettings).policies)
-    except PolicyInvalid as error:
-        faults = "\n".join(str(fault) for fault in error.faults)
-        stop(f"the policy files cannot be used:\n{faults}", 2)

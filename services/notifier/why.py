@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel, ConfigDict
 
+from services.notifier.core.reasons import Code, Outcome, Stage
 from services.notifier.core.routing import Heard
-from shared.alerts import AlertStatus, DeliveryLine, SendReason, TimelineStep
+from shared.alerts import AlertStatus, ChannelName, DeliveryLine, SendReason, TimelineStep
 from shared.clock import to_rfc3339
 from shared.events.envelope import Instant
 from shared.grades import GradeCode
@@ -36,10 +37,20 @@ class WhyDelivery(DeliveryLine):
     waits_for_turn_until: Instant | None = None
 
 
+class WhyStep(_Shape):
+    """One stage of the way to a person. channel: of a receipt, by which. until: until when it waited, once known."""
+
+    stage: Stage
+    outcome: Outcome
+    code: Code
+    channel: ChannelName | None = None
+    until: Instant | None = None
+
+
 class WhyPerson(_Shape):
     """Why one person was told of a revision, or was not. instead_of: the absent person that a stand-in heard for.
 
-    role, division: the post at that time; null for somebody who was told before.
+    role, division: the post at that time; null for somebody who was told before. steps: up to the one that ended it.
     """
 
     staff_id: str
@@ -47,6 +58,7 @@ class WhyPerson(_Shape):
     division: str | None
     heard: Heard
     instead_of: str | None
+    steps: tuple[WhyStep, ...]
     deliveries: tuple[WhyDelivery, ...]
 
 
@@ -109,6 +121,7 @@ def _revision(revision: WhyRevision) -> Iterator[str]:
         post = f" ({person.role} of {person.division})" if person.role else ""
         instead = f" for {person.instead_of}" if person.instead_of else ""
         yield f"  {person.staff_id}{post}: {person.heard}{instead}"
+        yield f"    {' > '.join(_step(step) for step in person.steps)}"
         for line in person.deliveries:
             became = line.receipt or line.detail or "not tried yet"
             yield f"    by {line.channel}, {line.routed_as}: {line.status} after {line.attempts} attempts, {became}"
@@ -119,3 +132,9 @@ def _revision(revision: WhyRevision) -> Iterator[str]:
                 yield f"      waits for the person's message budget until {until}; then it goes out with all that waits"
             for tried in line.tries:
                 yield f"      {to_rfc3339(tried.at)} {tried.outcome} ({tried.detail})"
+
+
+def _step(step: WhyStep) -> str:
+    by = f" by {step.channel}" if step.channel else ""
+    until = f" until {to_rfc3339(step.until)}" if step.until else ""
+    return f"{step.stage}: {step.code}{by}{until}"

@@ -30,19 +30,25 @@ from services.notifier.console.routes import Console
 from services.notifier.core.words import Wording
 from services.notifier.deliver import Deliver, PersonalPart, ShowPending
 from services.notifier.digesting import Digesting
+from services.notifier.keep_silent import KeepSilent
 from services.notifier.mail_links import MailLinks
+from services.notifier.make_lists import MakeLists
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.pass_on import PassOn
 from services.notifier.raise_alert import RaiseAlert
 from services.notifier.reconcile import Reconcile, ReconcileMetrics
+from services.notifier.release import Release
 from services.notifier.routes import add_reply_route, api_routes
+from services.notifier.send_lists import SendLists
 from services.notifier.settings import NotifierSettings
 from services.notifier.siren import Siren
 from services.notifier.sms_codes import SmsCodes
 from services.notifier.store.alerts import AlertStore
 from services.notifier.store.claims import Claims
 from services.notifier.store.climbing import Climbing
+from services.notifier.store.lists import Lists
 from services.notifier.store.reconciling import Reconciling
+from services.notifier.store.releasing import Releasing
 from services.notifier.store.stores import Stores
 from services.notifier.take_replies import TakeReplies
 from services.notifier.unusable_channels import warn_of_unusable_channels
@@ -105,7 +111,7 @@ async def notifier(
                 instance_id=settings.instance,
             )
         )
-        stores = Stores.on(engine)
+        stores = Stores.on(engine, policies)
         await warn_of_unusable_channels(stores.directory, settings)
         siren = Siren(settings.siren_file, clock, notifier_metrics)
         claims = Claims(engine, Digesting(policies, settings.public_url, wording))
@@ -118,7 +124,8 @@ async def notifier(
         personal: dict[ChannelName, PersonalPart] = {ChannelName.SMTP: MailLinks(settings, wording)}
         if settings.sms_reply_secret is not None:
             personal[ChannelName.ALIYUN_SMS] = SmsCodes(stores.replies, wording)
-        for channel in await open_channels(stack, settings, clock):
+        channels = await open_channels(stack, settings, clock)
+        for channel in channels:
             lanes.append(
                 Deliver(
                     channel,
@@ -173,6 +180,25 @@ async def notifier(
         )
         tasks |= {"consume": loop.run, "progress": progress.run, "reconcile": reconcile.run, "climb": climb.run}
         tasks["siren"] = siren.run
+        send_lists = SendLists(
+            channels,
+            Lists(engine),
+            clock,
+            notifier_metrics,
+            name,
+            send_timeout_seconds=settings.send_timeout_seconds,
+        )
+        make_lists = MakeLists(
+            Lists(engine),
+            policies,
+            clock,
+            notifier_metrics,
+            public_url=settings.public_url,
+            wording=wording,
+            on_lists=send_lists.wake,
+        )
+        tasks |= {"make_lists": make_lists.run, "send_lists": send_lists.run}
+        tasks["release"] = Release(Releasing(engine), policies, clock, wake_all).run
         tasks["pass_on"] = PassOn(stores.fallbacks, clock, notifier_metrics, wake_all).run
         tasks |= {"keys": keys.run, "pending": pending.run, "clock": database_clock.run}
         yield Notifier(app, tasks)
@@ -196,9 +222,10 @@ class Web:
         """Join API and console; needs no log."""
         logins = Logins(stores.directory, stores.sessions, self.passwords, self.clock, self.settings)
         act = ActOnAlert(stores.acts, self.clock, self.policies, self.wording)
+        silent = KeepSilent(stores.silences, stores.rosters, self.clock, self.policies)
         pages = Pages(self.policies, self.clock, self.wording)
         forms = OwnForms(self.settings.public_url)
-        alert_pages = AlertPages(pages, logins, queries, stores.reader, act, forms)
+        alert_pages = AlertPages(pages, logins, queries, stores.reader, act, forms, stores.silences, self.clock)
         links = MailLinks(self.settings, self.wording)
         link_pages = LinkPages(pages, links, stores.directory, queries, stores.reader, act, self.clock)
         more = [alert_pages.routes(), DigestPages(pages, logins, queries).routes(), link_pages.routes()]
@@ -212,7 +239,7 @@ class Web:
             self.clock,
             self.metrics,
         )
-        api = api_routes(ApiCallers(self.keys, logins), stores.reader, act, stores.why)
+        api = api_routes(ApiCallers(self.keys, logins), stores.reader, act, stores.why, silent)
         add_reply_route(api, replies)
         return create_app(
             self.registry,

@@ -33,7 +33,9 @@ from shared.policy.sections import (
     Score,
     Step,
     Tier,
+    TimeOfDay,
     Timetable,
+    WeeklyList,
 )
 
 __all__ = [
@@ -68,7 +70,9 @@ __all__ = [
     "Stay",
     "Step",
     "Tier",
+    "TimeOfDay",
     "Timetable",
+    "WeeklyList",
     "Windows",
     "compare",
     "default_policies",

@@ -28,6 +28,7 @@ _RANK_OF_ROLE: Mapping[Role, int] = {
 }
 _SERIOUS = (RiskGrade.RED, RiskGrade.ORANGE)
 _TOP_SCORE = 100
+_LEAST_MESSAGES_A_DAY = 2
 
 
 def contradictions(policy: Policy) -> Found:
@@ -119,6 +120,16 @@ def _serious_grades_reach_somebody(policy: Policy) -> Found:
         yield ("delivery", "quiet_exempt"), "must hold red: the worst grade does not wait for the morning"
 
 
+def _people_are_left_in_peace(policy: Policy) -> Found:
+    if policy.delivery.messages_a_day_per_person_and_household < _LEAST_MESSAGES_A_DAY:
+        yield (
+            ("delivery", "messages_a_day_per_person_and_household"),
+            f"must be at least {_LEAST_MESSAGES_A_DAY}: one place is kept for red",
+        )
+    for code, roles in policy.weekly_list.routing.items():
+        yield from _once(("weekly_list", "routing", code), roles)
+
+
 def _alerts_climb_to_an_end(policy: Policy) -> Found:
     for code, timetable in policy.timetable.items():
         yield from _climbs(("timetable", code, "climb"), timetable.climb)
@@ -184,6 +195,7 @@ _CHECKS: tuple[Callable[[Policy], Found], ...] = (
     _grades_are_in_order,
     _floors_fit_together,
     _serious_grades_reach_somebody,
+    _people_are_left_in_peace,
     _alerts_climb_to_an_end,
     _people_get_a_plan_and_measures,
     _areas_have_rising_tiers,

@@ -30,6 +30,7 @@ from shared.policy.sections import (
     Score,
     Section,
     Timetable,
+    WeeklyList,
     Yuan,
 )
 
@@ -72,6 +73,7 @@ class Policy(Section):
     delivery: Delivery
     emergency_plan: list[PlanStep]
     measures: dict[Cause, list[MeasureText]]
+    weekly_list: WeeklyList = WeeklyList()
 
     @cached_property
     def content_hash(self) -> str:

@@ -32,6 +32,7 @@ Points = Annotated[int, Field(ge=0, le=100)]
 Days = Annotated[int, Field(ge=1, le=3660)]
 Yuan = Annotated[int, Field(ge=1, le=10_000_000)]
 Minutes = Annotated[int, Field(ge=0, le=1_000_000)]
+TimeOfDay = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 
 class Section(BaseModel):
@@ -155,14 +156,36 @@ class Burst(Section):
 
 
 class Delivery(Section):
-    """When people are left in peace, and how many messages they get."""
+    """When people are left in peace, and how many messages they get.
 
-    quiet_from: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
-    quiet_to: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+    quiet_from, quiet_to: in the time of Asia/Shanghai, also over midnight; equal times: no quiet hours.
+    """
+
+    quiet_from: TimeOfDay
+    quiet_to: TimeOfDay
     quiet_exempt: list[GradeCode]
     messages_a_day_per_person_and_household: Annotated[int, Field(ge=1, le=100)]
     messages_per_person: MessagesPerPerson = MessagesPerPerson()
     burst: Burst = Burst()
+    longest_red_silence_minutes: Annotated[int, Field(ge=0, le=10_080)] = 240
+    longest_silence_days: Annotated[int, Field(ge=1, le=366)] = 14
+
+    def is_quiet_at(self, time_of_day: str) -> bool:
+        """Tell whether a time of day, such as 21:30, lies in the quiet hours."""
+        if self.quiet_from <= self.quiet_to:
+            return self.quiet_from <= time_of_day < self.quiet_to
+        return time_of_day >= self.quiet_from or time_of_day < self.quiet_to
+
+
+class WeeklyList(Section):
+    """Of which grades which roles get a list of households once a week, and when (Asia/Shanghai).
+
+    weekday: 1 (Monday) to 7. at: in quiet hours it waits for their end.
+    """
+
+    weekday: Annotated[int, Field(ge=1, le=7)] = 1
+    at: TimeOfDay = "08:30"
+    routing: dict[GradeCode, list[Role]] = {"blue": ["cadre"]}
 
 
 class PlanStep(Section):

@@ -31,7 +31,7 @@ POLICIES_VARIABLE = "SHOUWANG_NOTIFIER_POLICIES"
 def service_settings(
     platform: Platform, kind: Kind, database: str, topic_prefix: str, ca_file: Path | None, policies: Path
 ) -> dict[str, str]:
-    """The environment of one kind of service.
+    """The environment of one kind of service. policies: the notifiers' folder of them.
 
     ca_file: the authority behind the certificates of the people's devices, to be trusted. policies: the notifier's,
     under which nobody waits for a turn: five people hear of everything here, and lateness is judged by the second.

@@ -38,7 +38,7 @@ from shared.db.positions import Positions
 from shared.grade_message import write_grade_change
 from shared.grades import GradeChanged, GradeCode, Measure, PolicyRef, Reason, RiskGrade, Trigger
 from shared.metrics import ServiceMetrics
-from shared.policy import Policy, Role, default_policies, load_policies
+from shared.policy import Policies, Policy, PolicyBook, Role, default_policies, load_policies
 
 NOW = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
 COUNTY, TOWNSHIP, VILLAGE = "990100000000", "990100101000", "990100101201"
@@ -60,6 +60,20 @@ DIVISIONS = {
 def policy() -> Policy:
     """The policy that comes with the program."""
     return default_policies().on(NOW.date())
+
+
+def policies_of(**delivery: Any) -> Policies:
+    """The national policies with other values in their section `delivery`."""
+    changed = [
+        one.model_copy(update={"delivery": one.delivery.model_copy(update=delivery)})
+        for one in default_policies().versions
+    ]
+    return Policies([], PolicyBook(changed))
+
+
+def nobody_waits() -> Policies:
+    """Policies without quiet hours and with room for all messages: for tests of what comes after, at any hour."""
+    return policies_of(quiet_to="21:00", messages_a_day_per_person_and_household=100)
 
 
 def make_change(
@@ -144,15 +158,16 @@ class Parts:
     clock: Clock
     settings: NotifierSettings = field(default_factory=make_settings)
     group: str = "notifier-test"
+    policies: Policies | None = None
 
     def __post_init__(self) -> None:
+        self.policies = self.policies or load_policies(self.settings.policies)
         self.registry = CollectorRegistry()
         self.metrics = NotifierMetrics(ServiceMetrics("notifier", self.registry))
         self.siren = Siren(self.settings.siren_file, self.clock, self.metrics)
-        self.policies = load_policies(self.settings.policies)
         self.claims = Claims(self.engine, Digesting(self.policies, self.settings.public_url, WORDING))
         self.leases = Leases(self.engine)
-        self.deliveries = Deliveries(self.engine)
+        self.deliveries = Deliveries(self.engine, self.policies)
         self.directory = Directory(self.engine)
         self.reader = AlertReader(self.engine)
         self.offsets = itertools.count()

@@ -36,6 +36,7 @@ from tests.fakes.notifier import (
     make_change,
     make_person,
     make_settings,
+    nobody_waits,
     statuses,
 )
 from tests.fakes.smtp_receiver import smtp_receiver
@@ -65,7 +66,7 @@ async def hook():
 @pytest.fixture
 def parts(engine, clock, relay):
     settings = make_settings(smtp_port=relay.port, send_timeout_seconds=0.6, lease_seconds=30.0)
-    return Parts(engine, clock, settings)
+    return Parts(engine, clock, settings, policies=nobody_waits())
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from tests.fakes.notifier import (
     make_change,
     make_person,
     make_settings,
+    nobody_waits,
     statuses,
 )
 from tests.fakes.vendors import ROBOT_SECRET, TOKEN, vendor_settings, vendors
@@ -50,7 +51,8 @@ async def vendor(clock):
 
 @pytest.fixture
 def parts(engine, clock, vendor):
-    return Parts(engine, clock, make_settings(**vendor_settings(vendor.port), lease_seconds=30.0))
+    settings = make_settings(**vendor_settings(vendor.port), lease_seconds=30.0)
+    return Parts(engine, clock, settings, policies=nobody_waits())
 
 
 @pytest.fixture

@@ -132,6 +132,14 @@ def test_no_message_repeats_a_faulty_value(tmp_path: Path) -> None:
         ("timetable", {}, "timetable.red"),
         ("delivery.quiet_exempt", [], "delivery.quiet_exempt"),
         ("delivery.quiet_from", "24:00", "delivery.quiet_from"),
+        (
+            "delivery.messages_a_day_per_person_and_household",
+            1,
+            "delivery.messages_a_day_per_person_and_household",
+        ),
+        ("delivery.longest_silence_days", 0, "delivery.longest_silence_days"),
+        ("weekly_list", {"routing": {"blue": ["cadre", "cadre"]}}, "weekly_list.routing.blue.1"),
+        ("weekly_list", {"weekday": 8}, "weekly_list.weekday"),
         ("emergency_plan", [], "emergency_plan"),
         ("emergency_plan.1.code", "alert", "emergency_plan.1.code"),
         ("emergency_plan.5.repeat_minutes", 0, "emergency_plan.5.repeat_minutes"),
@@ -153,6 +161,12 @@ def test_parts_that_contradict_one_another_are_named(path: str, value: Any, name
 
 def test_colours_may_be_written_in_either_case() -> None:
     assert parse_policy(changed("grades.red.colour", "#B3261E")).ref == load_policy(NATIONAL).ref
+
+
+def test_what_a_later_release_added_has_a_default_and_is_no_part_of_an_older_files_hash() -> None:
+    explicit = changed("weekly_list", {"weekday": 1, "at": "08:30", "routing": {"blue": ["cadre"]}})
+    explicit["delivery"] |= {"longest_red_silence_minutes": 240, "longest_silence_days": 14}
+    assert parse_policy(explicit).ref == load_policy(NATIONAL).ref
 
 
 # --- what ships

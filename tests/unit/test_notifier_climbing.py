@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from services.notifier.core.alerting import deadlines
-from services.notifier.core.climbing import Effect, Standing, fire, next_timer
+from services.notifier.core.climbing import Effect, Standing, fire, next_timer, waited_for
 from services.notifier.core.retries import is_given_up, still_wanted
 from services.notifier.core.routing import RoutedAs, StaffMember, climb
 from shared.alerts import AlertStatus, ChannelName, SendReason
@@ -17,7 +17,7 @@ OPEN, ACKNOWLEDGED, VISITED = AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED, AlertS
 RED, ORANGE, YELLOW, BLUE = RiskGrade.RED, RiskGrade.ORANGE, RiskGrade.YELLOW, RiskGrade.BLUE
 NOTHING, CLIMBED = Effect.NOTHING, Effect.CLIMBED
 OVERDUE_VISIT, REMINDED = Effect.OVERDUE_VISIT, Effect.REMINDED
-HOUR = timedelta(hours=1)
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
 
 def standing(status=OPEN, grade=RED, climbed=0, *, acknowledged=None, visited=None, hop_failed=None, plan=False):
@@ -177,3 +177,35 @@ TOWN_UP, COUNTY_UP = RoutedAs.TOWNSHIP_STANDS_IN, RoutedAs.COUNTY_STANDS_IN
 )
 def test_a_hop_whose_role_is_empty_goes_to_the_next_level_upwards(role, staff, told):
     assert {one.staff_id: one.routed_as for one in climb(VILLAGE, role, staff, at=NOW).recipients} == told
+
+
+def test_the_timetable_stands_still_while_nobody_can_hear_and_the_visits_deadline_does_not():
+    waiting, acknowledge_by = waited_for(standing(), NOW + 2 * HOUR, SendReason.OPENED, 9 * HOUR)
+    assert next_timer(waiting, policy()) == acknowledge_by == NOW + 11 * HOUR
+    assert waiting.visit_by == standing().visit_by
+    climbed = fire(waiting, policy(), NOW + 11 * HOUR).standing
+    # The township is told at night, and hears in the morning: the county's turn moves by as much.
+    later, _ = waited_for(climbed, None, SendReason.OVERDUE, 3 * HOUR)
+    assert fire(later, policy(), NOW + 23 * HOUR + 59 * MINUTE).effect is NOTHING
+    assert fire(later, policy(), NOW + 24 * HOUR).effect is CLIMBED
+
+
+def test_what_does_not_call_for_an_answer_moves_no_timetable():
+    assert waited_for(standing(), NOW, SendReason.NEW_FIRST_CAUSE, HOUR) == (standing(), NOW)
+    assert waited_for(standing(), NOW, SendReason.REMINDER, HOUR) == (standing(), NOW)
+
+
+def test_whoever_answered_before_they_were_told_has_answered():
+    waiting, _ = waited_for(standing(ACKNOWLEDGED, acknowledged=1), None, SendReason.OPENED, 9 * HOUR)
+    assert fire(waiting, policy(), NOW + 12 * HOUR).effect is NOTHING
+
+
+def test_a_silenced_alert_waits_for_the_end_of_its_silence_with_everything():
+    silenced = replace(standing(), silenced_until=NOW + 30 * HOUR)
+    assert next_timer(silenced, policy()) == NOW + 30 * HOUR
+    assert fire(silenced, policy(), NOW + 29 * HOUR).effect is NOTHING
+    over = fire(silenced, policy(), NOW + 30 * HOUR)
+    assert over.effect is Effect.SILENCE_OVER and over.standing == standing()
+    # Also of a grade that nobody is told of: its silence ends on the timeline.
+    assert next_timer(replace(silenced, grade=BLUE), policy()) == NOW + 30 * HOUR
+    assert next_timer(replace(silenced, status=AlertStatus.WITHDRAWN), policy()) is None

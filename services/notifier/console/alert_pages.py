@@ -17,7 +17,9 @@ from services.notifier.console.queries import ConsoleQueries
 from services.notifier.core.acting import VISIT_NEEDED_FROM
 from services.notifier.core.digests import is_digest_id
 from services.notifier.core.message import is_alert_id
+from services.notifier.core.silencing import Silence
 from services.notifier.store.reading import AlertReader
+from services.notifier.store.silences import Silences
 from shared.alerts import (
     UNDER_WAY,
     Acknowledgement,
@@ -28,6 +30,7 @@ from shared.alerts import (
     Reopening,
     Visit,
 )
+from shared.clock import Clock
 from shared.errors import RefusedRequest
 from shared.grades import RiskGrade
 from shared.http.catalogue import PROBLEMS
@@ -49,6 +52,8 @@ class AlertPages:
         reader: AlertReader,
         act: ActOnAlert,
         forms: OwnForms,
+        silences: Silences,
+        clock: Clock,
     ) -> None:
         self._pages = pages
         self._logins = logins
@@ -56,6 +61,8 @@ class AlertPages:
         self._reader = reader
         self._act = act
         self._forms = forms
+        self._silences = silences
+        self._clock = clock
 
     def routes(self) -> APIRouter:
         """Return the routes."""
@@ -142,6 +149,8 @@ class AlertPages:
         if alert is None:
             return self._nothing_here(visitor)
         people = {step.actor for step in alert.timeline} | {line.recipient for line in alert.deliveries}
+        silences = await self._silences_of(alert)
+        people |= {one.owner for one in silences}
         villages = await self._queries.village_names({alert.division})
         return self._pages.show(
             "alert.html",
@@ -152,9 +161,17 @@ class AlertPages:
             can_be_resolved=_can_be_resolved(alert),
             measure_words={one.code: one.text_zh for one in alert.measures},
             village=villages[alert.division],
+            silences=silences,
             people=await self._queries.people_names(people | ({alert.owner} if alert.owner else set())),
             warning=warning,
         )
+
+    async def _silences_of(self, alert: AlertDetail) -> list[Silence]:
+        """The silences that keep people from hearing of it now."""
+        if alert.status not in UNDER_WAY:
+            return []
+        grade = RiskGrade.from_code(alert.grade)
+        return await self._silences.covering(alert.household_id, alert.division, grade, self._clock.now())
 
     def _nothing_here(self, visitor: Visitor) -> Response:
         _ = self._pages.words.gettext

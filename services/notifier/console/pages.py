@@ -13,6 +13,7 @@ from services.notifier.console.words import ConsoleWords
 from services.notifier.core.message import local_time
 from services.notifier.core.words import Wording
 from shared.clock import Clock, day_of
+from shared.grades import RiskGrade
 from shared.policy import Policies, Policy
 
 SEE_OTHER = 303
@@ -60,6 +61,11 @@ class Pages:
             **values,
         )
         return HTMLResponse(text, status)
+
+    def listed_grades(self, division: str) -> list[RiskGrade]:
+        """The grades of which the policy of a division makes weekly lists."""
+        policy = self._policies.for_division(division).on(day_of(self._clock.now()))
+        return [RiskGrade.from_code(code) for code in policy.weekly_list.routing]
 
     def grade_colours(self) -> Response:
         """Render the stylesheet with the colours that the policies in force today give to grades."""

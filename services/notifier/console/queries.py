@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, func, or_, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.notifier.core.routing import ancestors, known_division
@@ -14,9 +14,19 @@ from services.notifier.store.rows import AlertRow
 from shared.alerts import UNDER_WAY
 from shared.db.session import transaction
 from shared.db.tables.notifier import alert, delivery, digest, division, staff
-from shared.grades import RiskGrade
+from shared.grades import GradeCode, RiskGrade
 
 PAGE = 100
+LISTED = 500
+_LISTED = text(
+    """
+    SELECT h.household_id, h.alias, h.division, h.grade, a.alert_id FROM household_grade AS h
+    LEFT JOIN alert AS a
+      ON a.household_id = h.household_id AND a.status IN ('open', 'acknowledged', 'visited')
+    WHERE h.grade = ANY(CAST(:grades AS int[])) AND starts_with(h.division, :reach)
+    ORDER BY h.grade DESC, h.division, h.household_id LIMIT :most
+    """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,31 @@ class AlertList:
     villages: Mapping[str, str]
     people: Mapping[str, str]
     new: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ListedHousehold:
+    """A household on the list. alert_id: of its alert under way, if there is one."""
+
+    household_id: str
+    alias: str | None
+    division: str
+    grade: int
+    alert_id: str | None
+
+    @property
+    def code(self) -> GradeCode:
+        """The grade's name."""
+        return RiskGrade(self.grade).code
+
+
+@dataclass(frozen=True, slots=True)
+class Households:
+    """Households on the list. more: there are others."""
+
+    rows: list[ListedHousehold]
+    more: bool
+    villages: Mapping[str, str]
 
 
 class ConsoleQueries:
@@ -88,6 +123,15 @@ class ConsoleQueries:
             villages=await self.village_names({row.division for row in shown}),
             people=await self.people_names({row.owner for row in shown if row.owner}),
         )
+
+    async def listed(self, reach: str, grades: Collection[RiskGrade]) -> Households:
+        """Return the households that hold one of the grades now, worst first, with their alerts under way."""
+        values = {"grades": [int(grade) for grade in grades], "reach": reach, "most": LISTED + 1}
+        async with transaction(self._engine) as connection:
+            rows = [ListedHousehold(**row._mapping) for row in await connection.execute(_LISTED, values)]
+        shown = rows[:LISTED]
+        villages = await self.village_names({row.division for row in shown})
+        return Households(shown, len(rows) > LISTED, villages)
 
     async def village_names(self, divisions: Collection[str]) -> Mapping[str, str]:
         """Name each division; one that no register knows bears its nearest known ancestor's name."""

@@ -43,6 +43,7 @@ class Console:
         router = APIRouter(include_in_schema=False)
         router.add_api_route("/", self.list_open, methods=["GET"])
         router.add_api_route("/static/grades.css", self.show_grade_colours, methods=["GET"])
+        router.add_api_route("/list", self.show_list, methods=["GET"])
         router.add_api_route("/login", self.show_login, methods=["GET"])
         router.add_api_route("/login", self.log_in, methods=["POST"])
         router.add_api_route("/logout", self.log_out, methods=["POST"])
@@ -111,6 +112,15 @@ class Console:
         found = await self._queries.open_alerts(caller_of(visitor.person).reach, read_place(after))
         following = write_place(found) if found.more else None
         return self._pages.show("alerts.html", visitor, found=found, following=following, first=after is None)
+
+    async def show_list(self, request: Request) -> Response:
+        """The households that the weekly list is about, as they are now."""
+        visitor = await self._logins.visitor(request)
+        if visitor is None:
+            return to_login(request)
+        grades = self._pages.listed_grades(visitor.person.division)
+        found = await self._queries.listed(caller_of(visitor.person).reach, grades)
+        return self._pages.show("list.html", visitor, found=found)
 
     def _login_page(self, request: Request, onward: str, warning: str, status: int = 200) -> Response:
         token = request.cookies.get(LOGIN_TOKEN_COOKIE) or secrets.token_urlsafe(32)

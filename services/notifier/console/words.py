@@ -18,6 +18,7 @@ class ConsoleWords:
         self.role = _roles(words)
         self.channel = _channels(words)
         self.delivery = _deliveries(words)
+        self.held = _holds(words)
         self.step = _steps(words)
         self.step_en = _steps(wording.en)
         self.visit_result = _visit_results(words)
@@ -99,6 +100,13 @@ def _deliveries(words: Words) -> Mapping[str, str]:
     }
 
 
+def _holds(words: Words) -> Mapping[str, str]:
+    return {
+        "quiet_hours": words.gettext("waits for the end of the quiet hours"),
+        "daily_cap": words.gettext("waits until the day has room"),
+    }
+
+
 def _steps(words: Words) -> Mapping[str, str]:
     return {
         "opened": words.pgettext("step", "alert raised"),
@@ -121,6 +129,9 @@ def _steps(words: Words) -> Mapping[str, str]:
         "resolved": words.pgettext("step", "resolved"),
         "reopened": words.pgettext("step", "reopened"),
         "commented": words.pgettext("step", "comment"),
+        "silenced": words.pgettext("step", "silenced, nobody told for now"),
+        "silence_ended": words.pgettext("step", "silence ended early"),
+        "silence_expired": words.pgettext("step", "silence over"),
         "reply_unclear": words.pgettext("step", "replied by text message without the code of an alert"),
     }
 

@@ -128,9 +128,12 @@ def _is_mended(change: GradeChanged) -> bool:
     return change.trigger.kind == "replay" and change.trigger.type in MENDING
 
 
-def deadlines(grade: RiskGrade, policy: Policy, now: datetime, wording: Wording) -> Deadlines:
+def deadlines(
+    grade: RiskGrade, policy: Policy, now: datetime, wording: Wording, *, heard_from: datetime | None = None
+) -> Deadlines:
     """Return the times of the policy's timetable for an alert of this grade that is told now.
 
+    heard_from: when people can hear of it, if that is later; only the acknowledgement waits for it, never the visit.
     Acknowledged by: when it would climb first. The emergency plan belongs to the worst grade; a milder one has a visit.
     """
     timetable = policy.timetable.get(grade.code)
@@ -142,7 +145,7 @@ def deadlines(grade: RiskGrade, policy: Policy, now: datetime, wording: Wording)
         plan = (_visit(visit_at, visit_at - now, wording),)
     else:
         plan = ()
-    acknowledge_by = now + timedelta(minutes=climb[0].after_minutes) if climb else None
+    acknowledge_by = (heard_from or now) + timedelta(minutes=climb[0].after_minutes) if climb else None
     return Deadlines(acknowledge_by, visit_at, plan)
 
 

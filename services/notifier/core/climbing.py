@@ -2,6 +2,10 @@
 
 An alert carries one timer. Whoever changes an alert sets the timer by `next_timer`; when it is due, `fire` says what
 happens: one thing at a time, the earliest first, so that a long standstill skips and doubles nothing.
+
+Nobody is passed over for not having answered before they could hear: while a telling waits (quiet hours, the day's
+cap) the timetable of climbing stands still, and while a silence keeps an alert from people its timer waits for its end.
+Deadlines of visits stay.
 """
 
 from collections.abc import Iterator
@@ -9,10 +13,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from shared.alerts import UNDER_WAY, AlertStatus, PlanStep
+from shared.alerts import UNDER_WAY, AlertStatus, PlanStep, SendReason
 from shared.grades import RiskGrade
 from shared.policy import Policy, Role, Timetable
 
+BEGINS = (SendReason.OPENED, SendReason.GRADE_WORSE)
+"""With these the deadlines of an alert begin."""
+CLIMBS_ON = (*BEGINS, SendReason.OVERDUE, SendReason.OVERDUE_VISIT)
+"""After these an alert climbs on if nobody answers."""
 OVERDUE_VISIT_TO: Role = "township"
 """Who hears of an overdue visit where the grade's timetable climbs to nobody."""
 
@@ -23,6 +31,8 @@ class Effect(StrEnum):
     CLIMBED = "climbed"
     OVERDUE_VISIT = "overdue_visit"
     REMINDED = "reminded"
+    SILENCED = "silenced"
+    SILENCE_OVER = "silence_over"
     NOTHING = "nothing"
 
 
@@ -30,9 +40,10 @@ class Effect(StrEnum):
 class Standing:
     """How an alert stands towards the clock.
 
-    climb_from: from when the timetable of the present grade counts, None if it never began. climbed: hops made since.
+    climb_from: from when the present grade was to be told, None if it never was. climbed: hops made since.
     acknowledged_at, visited_at: the last time; what people did before climb_from was about something milder.
-    plan: dated steps. hop_failed_at: when the last hop turned out to have reached nobody.
+    plan: dated steps. hop_failed_at: when the last hop turned out to have reached nobody. counts_from: from when the
+    timetable counts, where people could hear only after climb_from. silenced_until: nothing is told before.
     """
 
     status: AlertStatus
@@ -44,6 +55,8 @@ class Standing:
     visited_at: datetime | None = None
     plan: tuple[PlanStep, ...] = ()
     hop_failed_at: datetime | None = None
+    counts_from: datetime | None = None
+    silenced_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +89,36 @@ def fire(standing: Standing, policy: Policy, now: datetime) -> Firing:
             return Firing(effect, replace(standing, climbed=standing.climbed + 1, hop_failed_at=None), to=to)
         case Effect.OVERDUE_VISIT:
             return _overdue_visit(standing, policy, now)
+        case Effect.SILENCE_OVER:
+            return Firing(effect, replace(standing, silenced_until=None))
         case _:
             return _reminded(standing, at, now)
 
 
+def waited_for(
+    standing: Standing, acknowledge_by: datetime | None, reason: SendReason, wait: timedelta
+) -> tuple[Standing, datetime | None]:
+    """Let the timetable of climbing stand still for so long, because nobody can hear before of what was just told.
+
+    Return the standing, and by when to acknowledge.
+    """
+    if reason not in CLIMBS_ON or standing.climb_from is None:
+        return standing, acknowledge_by
+    standing = replace(standing, counts_from=(standing.counts_from or standing.climb_from) + wait)
+    if reason in BEGINS and acknowledge_by is not None:
+        acknowledge_by += wait
+    return standing, acknowledge_by
+
+
 def _ahead(standing: Standing, policy: Policy) -> Iterator[tuple[datetime, Effect]]:
     """What time will do, each with its instant; of two at one instant, the first named goes first."""
-    if standing.status is AlertStatus.WITHDRAWN or not policy.routing.get(standing.grade.code):
-        # Taken back, or a grade that nobody is told of: then nobody is told that time went by, either.
+    if standing.status is AlertStatus.WITHDRAWN:
+        return
+    if standing.silenced_until is not None:
+        yield standing.silenced_until, Effect.SILENCE_OVER
+        return
+    if not policy.routing.get(standing.grade.code):
+        # Nobody is told of this grade: then nobody is told that time went by, either.
         return
     if standing.status in UNDER_WAY and standing.climb_from is not None:
         if (hop_at := _hop_at(standing, standing.climb_from, policy)) is not None:
@@ -101,7 +136,8 @@ def _hop_at(standing: Standing, climb_from: datetime, policy: Policy) -> datetim
     is_answered = standing.status is not AlertStatus.OPEN and acted
     if is_answered or standing.climbed >= len(climb):
         return None
-    scheduled = climb_from + timedelta(minutes=climb[standing.climbed].after_minutes)
+    counts_from = standing.counts_from or climb_from
+    scheduled = counts_from + timedelta(minutes=climb[standing.climbed].after_minutes)
     # A hop that reached nobody is no hop: its successor does not wait for its hour.
     return scheduled if standing.hop_failed_at is None else min(scheduled, standing.hop_failed_at)
 
@@ -123,7 +159,7 @@ def _overdue_visit(standing: Standing, policy: Policy, now: datetime) -> Firing:
     roles = tuple(dict.fromkeys((*policy.routing[standing.grade.code], first)))
     # The first hop's people hear of it with the others, so that it counts as made.
     after = replace(standing, status=AlertStatus.OPEN, acknowledged_at=None, climb_from=now, climbed=1)
-    return Firing(Effect.OVERDUE_VISIT, replace(after, hop_failed_at=None), roles=roles)
+    return Firing(Effect.OVERDUE_VISIT, replace(after, hop_failed_at=None, counts_from=None), roles=roles)
 
 
 def _reminded(standing: Standing, at: datetime, now: datetime) -> Firing:

@@ -50,6 +50,7 @@ class Heard(StrEnum):
     OTHER_DIVISION = "other_division"
     ABSENT = "absent"
     OFF_DUTY = "off_duty"
+    SILENCED = "silenced"
     NO_CHANNEL = "no_channel"
     INACTIVE = "inactive"
 

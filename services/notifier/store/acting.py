@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy import ColumnElement, and_, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -17,13 +17,14 @@ from services.notifier.store.reading import COLUMNS
 from services.notifier.store.rows import AlertRow, StepRow
 from services.notifier.store.sms_replies import remember_reply
 from services.notifier.store.writing import UNIQUE_VIOLATION
-from shared.alerts import UNDER_WAY, DeliveryStatus, StepKind
+from shared.alerts import UNDER_WAY, DeliveryStatus, SendReason, StepKind
 from shared.db.access_keys import audit
 from shared.db.session import transaction
 from shared.db.tables.notifier import alert, alert_step, delivery
 from shared.errors import TemporaryFailure
 
 _ABOUT_TELLING = (StepKind.DELIVERY_FAILED, StepKind.REROUTED, StepKind.UNREACHABLE, StepKind.REPLY_UNCLEAR)
+_NOBODY_ANSWERS = (SendReason.OVERDUE, SendReason.OVERDUE_VISIT)
 _SET_BY_PEOPLE = (
     "status",
     "owner",
@@ -35,6 +36,7 @@ _SET_BY_PEOPLE = (
     "visit_by",
     "plan",
     "climb_from",
+    "counts_from",
     "climbed",
     "timer_at",
     "updated_at",
@@ -122,11 +124,15 @@ class LockedAlert:
         await audit(self._connection, step.actor, f"alert.{step.kind}", changed.alert_id, facts)
 
     async def end_repeats(self, changed: AlertRow) -> None:
-        """Stop repeated attempts to tell of what the owner knows; first attempts are still made."""
+        """Stop repeated attempts to tell of what the owner knows; first attempts are still made.
+
+        But not of what has waited and says that nobody answers: it would be said after somebody did.
+        """
+        untimely = and_(delivery.c.held.is_not(None), delivery.c.reason.in_(_NOBODY_ANSWERS))
         await self._suppress(
             changed,
             "acknowledged",
-            delivery.c.attempts > 0,
+            or_(delivery.c.attempts > 0, untimely),
             delivery.c.revision <= (changed.acknowledged_revision or 0),
         )
 

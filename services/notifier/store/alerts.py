@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.notifier.store.rows import AlertRow, QuarantineRow, Told
 from services.notifier.store.writing import AlertWriting, row_values
-from shared.alerts import UNDER_WAY, AlertStatus, ChannelName, DeliveryStatus
+from shared.alerts import UNDER_WAY, AlertStatus, ChannelName, DeliveryStatus, SendReason
 from shared.bus.ports import Claim, PartitionBatch, TopicPartition
 from shared.db.positions import Fates, Positions
 from shared.db.session import transaction
@@ -25,7 +25,9 @@ def alert_row(row: Row[Any] | Mapping[str, Any]) -> AlertRow:
     """Build an alert from a row that holds its columns."""
     found = dict(row if isinstance(row, Mapping) else row._mapping)
     values = {one.name: found[one.name] for one in fields(AlertRow)}
-    return AlertRow(**values | {"grade": RiskGrade(values["grade"]), "status": AlertStatus(values["status"])})
+    untold = None if values["untold"] is None else SendReason(values["untold"])
+    values |= {"grade": RiskGrade(values["grade"]), "status": AlertStatus(values["status"]), "untold": untold}
+    return AlertRow(**values)
 
 
 class AlertTransaction(AlertWriting):
@@ -85,14 +87,19 @@ class AlertTransaction(AlertWriting):
             or_(delivery.c.attempts > 0, delivery.c.leased_by.is_not(None), delivery.c.digest_id.is_not(None)),
         )
         found = await self._connection.execute(
-            select(delivery.c.alert_id, delivery.c.staff_id, delivery.c.channel)
+            select(
+                delivery.c.alert_id,
+                delivery.c.staff_id,
+                delivery.c.channel,
+                func.max(delivery.c.grade).label("worst"),
+            )
             .where(delivery.c.alert_id.in_(alert_ids), or_(delivery.c.status == DeliveryStatus.SENT, may_have_it))
-            .distinct()
+            .group_by(delivery.c.alert_id, delivery.c.staff_id, delivery.c.channel)
             .order_by(delivery.c.alert_id, delivery.c.staff_id, delivery.c.channel)
         )
         told: dict[str, list[Told]] = {}
         for row in found:
-            told.setdefault(row.alert_id, []).append(Told(row.staff_id, ChannelName(row.channel)))
+            told.setdefault(row.alert_id, []).append(Told(row.staff_id, ChannelName(row.channel), RiskGrade(row.worst)))
         return told
 
 

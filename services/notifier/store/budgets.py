@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any, TypeVar
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import Row, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -11,6 +12,9 @@ from services.notifier.core.budgets import Limit, grant
 from services.notifier.store.candidates import Candidate
 from shared.alerts import ChannelName
 from shared.db.tables.notifier import send_budget
+
+ToSend = TypeVar("ToSend", Candidate, Row[Any])
+"""What has a target: a candidate, or a row with that column."""
 
 
 async def one_at_a_time(connection: AsyncConnection, channel: ChannelName) -> None:
@@ -22,16 +26,16 @@ async def one_at_a_time(connection: AsyncConnection, channel: ChannelName) -> No
 
 
 async def within_budget(
-    connection: AsyncConnection, chosen: Iterable[Candidate], limits: Sequence[Limit], now: datetime
-) -> list[Candidate]:
+    connection: AsyncConnection, chosen: Iterable[ToSend], limits: Sequence[Limit], now: datetime
+) -> list[ToSend]:
     """Return those that may be sent now, and count them as sent.
 
     chosen: worst first.
     """
-    by_target: dict[str, list[Candidate]] = {}
+    by_target: dict[str, list[ToSend]] = {}
     for one in chosen:
         by_target.setdefault(one.target, []).append(one)
-    granted: list[Candidate] = []
+    granted: list[ToSend] = []
     # In one order, so that two replicas never wait for each other.
     for target in sorted(by_target):
         wanted = by_target[target]

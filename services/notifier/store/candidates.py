@@ -37,7 +37,7 @@ _LOOK = """
             FROM delivery AS d
             WHERE channel = :channel AND d.grade = each.grade AND status = 'pending' AND digest_id IS NULL
               AND next_attempt_at <= :now AND (leased_until IS NULL OR leased_until <= :now)
-              AND target <> ALL (CAST(:busy AS text[]))
+              AND (held IS NULL OR held_until <= :now) AND target <> ALL (CAST(:busy AS text[]))
             ORDER BY next_attempt_at, delivery_id
             LIMIT :look
         ) AS one
@@ -63,7 +63,7 @@ _LOOK = """
                        SELECT FROM delivery AS o
                        WHERE o.staff_id = lead.staff_id AND o.channel = :channel AND o.status = 'pending'
                          AND o.digest_id IS NULL AND o.next_attempt_at <= :now
-                         AND o.attempts = 0 AND o.leased_by IS NULL
+                         AND o.attempts = 0 AND o.leased_by IS NULL AND (o.held IS NULL OR o.held_until <= :now)
                        LIMIT :gathered
                    ) AS waiting
                ) ELSE 1 END AS waiting
@@ -100,6 +100,7 @@ _POSTPONE_PEOPLE = text(
         FROM unnest(CAST(:staff_ids AS text[]), CAST(:untils AS timestamptz[])) AS people (staff_id, until)
         JOIN delivery AS d ON d.staff_id = people.staff_id AND d.channel = :channel AND d.status = 'pending'
          AND d.digest_id IS NULL AND d.next_attempt_at <= :now AND d.attempts = 0 AND d.leased_by IS NULL
+         AND (d.held IS NULL OR d.held_until <= :now)
         FOR UPDATE OF d SKIP LOCKED
     ) AS later
     WHERE delivery.delivery_id = later.delivery_id

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.notifier.core.climbing import Standing
@@ -15,7 +15,7 @@ from services.notifier.store.rows import AlertRow, StepRow
 from services.notifier.store.writing import AlertWriting
 from shared.alerts import UNDER_WAY, DeliveryStatus, StepKind
 from shared.db.session import transaction
-from shared.db.tables.notifier import alert, alert_step, delivery
+from shared.db.tables.notifier import alert, alert_step, delivery, silence
 
 _HOP_FAILED_AT = (
     select(func.max(alert_step.c.at))
@@ -28,15 +28,31 @@ _HOP_FAILED_AT = (
     .scalar_subquery()
     .label("hop_failed_at")
 )
-_COLUMNS: list[ColumnElement[Any]] = [*(alert.c[one.name] for one in fields(AlertRow)), _HOP_FAILED_AT]
+_COLUMNS: list[ColumnElement[Any]] = [
+    *(alert.c[one.name] for one in fields(AlertRow)),
+    _HOP_FAILED_AT,
+    silence.c.ended_at.label("silence_ended_at"),
+    silence.c.ended_by.label("silence_ended_by"),
+]
+
+
+_SILENCE_ENDED = (
+    select(alert.c.alert_id)
+    .join(silence, silence.c.silence_id == alert.c.silence_id)
+    .where(silence.c.ended_at.is_not(None))
+)
 
 
 @dataclass(frozen=True, slots=True)
 class DueAlert:
-    """An alert that time has something to do with, and when its last hop turned out to have reached nobody."""
+    """An alert that time has something to do with.
+
+    hop_failed_at: when its last hop turned out to have reached nobody. silence_ended_by: who ended its silence early.
+    """
 
     row: AlertRow
     hop_failed_at: datetime | None
+    silence_ended_by: str | None = None
 
     @property
     def standing(self) -> Standing:
@@ -44,19 +60,32 @@ class DueAlert:
         return replace(self.row.standing, hop_failed_at=self.hop_failed_at)
 
 
+def _due(row: Row[Any], now: datetime) -> DueAlert:
+    found = alert_row(row)
+    if row.silence_ended_at is not None and found.silenced_until is not None:
+        found = replace(found, silenced_until=min(found.silenced_until, now))
+    return DueAlert(found, row.hop_failed_at, row.silence_ended_by)
+
+
 class ClimbingTransaction(AlertWriting):
     """What may be done inside one transaction of the climber; nothing here commits."""
 
     async def due(self, now: datetime, most: int) -> list[DueAlert]:
-        """Lock and return up to `most` alerts whose timer is due, worst first; those that others hold are left out."""
+        """Lock and return up to `most` alerts whose timer is due, worst first; those that others hold are left out.
+
+        An alert whose silence somebody has ended is due at once, whatever its timer says.
+        """
+        over = (await self._connection.execute(_SILENCE_ENDED)).scalars().all()
+        is_due = alert.c.timer_at <= now
         found = await self._connection.execute(
             select(*_COLUMNS)
-            .where(alert.c.timer_at <= now)
+            .outerjoin(silence, silence.c.silence_id == alert.c.silence_id)
+            .where(or_(is_due, alert.c.alert_id.in_(over)) if over else is_due)
             .order_by(alert.c.grade.desc(), alert.c.timer_at, alert.c.alert_id)
             .limit(most)
             .with_for_update(key_share=True, skip_locked=True, of=alert)
         )
-        return [DueAlert(alert_row(row), row.hop_failed_at) for row in found]
+        return [_due(row, now) for row in found]
 
 
 class Climbing:

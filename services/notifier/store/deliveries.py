@@ -21,6 +21,7 @@ from services.notifier.store.failures import after_failure, disable
 from shared.alerts import ChannelName, DeliveryStatus
 from shared.db.session import transaction
 from shared.db.tables.notifier import alert, delivery, delivery_attempt
+from shared.policy import Policies, load_policies
 
 FAILED_AT_ONCE = 100
 """Deliveries of a digest that one transaction fails: their alerts are locked meanwhile."""
@@ -72,10 +73,11 @@ class Pending:
 
 
 class Deliveries:
-    """Concludes what was leased."""
+    """Concludes what was leased. policies: None: those that come with the program."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, policies: Policies | None = None) -> None:
         self._engine = engine
+        self._policies = policies or load_policies()
 
     async def conclude_sent(self, taken: Collection[Taken]) -> None:
         """Store that messages were taken, whoever holds their leases now. Raises TemporaryFailure."""
@@ -144,7 +146,7 @@ class Deliveries:
             if await _store(connection, line, ours, attempt, failed, now, made=1):
                 if attempt.disables:
                     await disable(connection, due, now)
-                aftermath += await after_failure(connection, due, line, attempt, now)
+                aftermath += await after_failure(connection, due, line, attempt, self._policies, now)
         if due.digest_id is not None and not aftermath.left:
             await end_failed_digest(connection, due, attempt)
         return aftermath

@@ -13,14 +13,17 @@ from services.notifier.core.routing import ancestors, duty_officers, known_divis
 from services.notifier.store.climbing import note_failed_hop
 from services.notifier.store.due import Aftermath, Due, DueLine
 from services.notifier.store.fallbacks import Unserved, pass_on
+from services.notifier.store.holding import hold_rows
 from services.notifier.store.rota import read_register_at
 from services.notifier.store.rows import DeliveryRow, StepRow
 from shared.alerts import TAKEN_BACK, DeliveryStatus, SendReason, StepKind
+from shared.clock import day_of
 from shared.db.tables.notifier import alert, alert_step, contact, delivery
+from shared.policy import Policies
 
 
 async def after_failure(
-    connection: AsyncConnection, due: Due, line: DueLine, attempt: Attempt, now: datetime
+    connection: AsyncConnection, due: Due, line: DueLine, attempt: Attempt, policies: Policies, now: datetime
 ) -> Aftermath:
     """Note it, use the person's next channel, and if nobody else hears of the alert tell the duty officers."""
     facts = {"detail": attempt.code, "channel": due.channel, "staff_id": due.staff_id}
@@ -32,7 +35,7 @@ async def after_failure(
         await note_failed_hop(connection, line.alert_id, line.revision, now)
     if passed_on or await _somebody_hears(connection, line):
         return Aftermath(passed_on=passed_on)
-    return await _tell_duty_officers(connection, line, now)
+    return await _tell_duty_officers(connection, line, policies, now)
 
 
 async def disable(connection: AsyncConnection, due: Due, now: datetime) -> None:
@@ -70,7 +73,9 @@ async def _somebody_hears(connection: AsyncConnection, line: DueLine) -> bool:
     return found.first() is not None
 
 
-async def _tell_duty_officers(connection: AsyncConnection, line: DueLine, now: datetime) -> Aftermath:
+async def _tell_duty_officers(
+    connection: AsyncConnection, line: DueLine, policies: Policies, now: datetime
+) -> Aftermath:
     """Somebody must hear of every alert: where each delivery failed for good, the duty officers do."""
     register = await read_register_at(connection, ancestors(line.division), now)
     tried = await connection.execute(
@@ -100,6 +105,8 @@ async def _tell_duty_officers(connection: AsyncConnection, line: DueLine, now: d
         await connection.execute(update(alert).where(alert.c.alert_id == line.alert_id).values(unreachable=True))
         await _note(connection, StepRow(line.alert_id, now, StepKind.UNREACHABLE))
         return Aftermath(unreachable=(line,))
+    rules = policies.for_division(line.division).on(day_of(now)).delivery
+    rows = await hold_rows(connection, rows, rules, now)
     await connection.execute(insert(delivery), [asdict(row) for row in rows])
     await _note(connection, StepRow(line.alert_id, now, StepKind.REROUTED, facts={"people": len(recipients)}))
     return Aftermath(rerouted=len(recipients))

@@ -45,6 +45,9 @@ _IN_DIGESTS = delivery.c.digest_id.in_(
     )
 )
 
+# What had to wait has its chance from then on.
+_told_from = func.greatest(delivery.c.created_at, delivery.c.held_until)
+
 
 @dataclass(frozen=True, slots=True)
 class Unserved:

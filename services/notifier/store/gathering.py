@@ -18,14 +18,16 @@ from shared.grades import RiskGrade
 # SKIP LOCKED: what others are changing just now is gathered at the person's next turn, or is superseded.
 _NEW = text(
     """
-    SELECT d.delivery_id, d.staff_id, d.alert_id, d.revision, d.reason, d.grade, d.target, d.status, d.created_at,
-           m.body, m.decided_at, a.division, a.status AS alert_status, a.acknowledged_revision,
-           a.causes_told[1] AS first_cause
+    SELECT d.delivery_id, d.staff_id, d.alert_id, d.revision, d.reason, d.grade, d.target, d.status,
+           greatest(d.created_at, d.held_until) AS created_at, m.body,
+           greatest(m.decided_at, d.held_until) AS decided_at, a.division, a.status AS alert_status,
+           a.acknowledged_revision, a.causes_told[1] AS first_cause
     FROM delivery AS d
     JOIN alert AS a ON a.alert_id = d.alert_id
     JOIN alert_message AS m ON m.alert_id = d.alert_id AND m.revision = d.revision
     WHERE d.staff_id = ANY (CAST(:staff_ids AS text[])) AND d.channel = :channel AND d.status = 'pending'
       AND d.digest_id IS NULL AND d.next_attempt_at <= :now AND d.attempts = 0 AND d.leased_by IS NULL
+      AND (d.held IS NULL OR d.held_until <= :now)
     ORDER BY d.grade DESC, d.delivery_id
     FOR UPDATE OF d SKIP LOCKED
     """

@@ -39,7 +39,8 @@ _ALONE = text(
       ON c.staff_id = mine.staff_id AND c.channel = mine.channel AND s.active AND c.disabled_at IS NULL
     WHERE d.delivery_id = mine.delivery_id
     RETURNING d.delivery_id, d.alert_id, d.revision, d.staff_id, d.channel, d.reason, d.grade, d.target, d.message_id,
-              d.status, d.attempts, d.created_at, d.leased_by, m.subject, m.text, m.body, m.brief, m.decided_at,
+              d.status, d.attempts, greatest(d.created_at, d.held_until) AS created_at, d.leased_by,
+              m.subject, m.text, m.body, m.brief, greatest(m.decided_at, d.held_until) AS decided_at,
               a.status AS alert_status, a.acknowledged_revision, a.division, c.address, c.secret
     """
 )
@@ -72,7 +73,8 @@ _DIGESTS = text(
 )
 _LINES = text(
     """
-    SELECT d.digest_id, d.delivery_id, d.alert_id, d.revision, d.reason, d.grade, d.status, d.created_at, m.decided_at,
+    SELECT d.digest_id, d.delivery_id, d.alert_id, d.revision, d.reason, d.grade, d.status,
+           greatest(d.created_at, d.held_until) AS created_at, greatest(m.decided_at, d.held_until) AS decided_at,
            a.division, a.status AS alert_status, a.acknowledged_revision
     FROM delivery AS d
     JOIN alert AS a ON a.alert_id = d.alert_id

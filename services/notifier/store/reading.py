@@ -164,4 +164,6 @@ def _line(row: Row[Any]) -> DeliveryLine:
         detail=row.detail,
         next_attempt_at=row.next_attempt_at if row.status == "pending" else None,
         sent_at=row.sent_at,
+        held=row.held,
+        held_until=row.held_until,
     )

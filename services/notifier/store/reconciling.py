@@ -1,11 +1,13 @@
 """Counts what must not be there: changes that nobody heard of, alerts without a receipt, deliveries that hang."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.notifier.core.holding import Held
 from shared.alerts import UNDER_WAY
 from shared.db.session import transaction
 from shared.grades import RiskGrade
@@ -24,20 +26,32 @@ _UNTOLD = text(
 _WITHOUT_RECEIPT = text(
     """
     SELECT count(*) FROM alert
-    WHERE status = ANY(CAST(:under_way AS text[])) AND opened_at < :until
-      AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.alert_id = alert.alert_id AND delivery.status = 'sent')
+    WHERE status = ANY(CAST(:under_way AS text[])) AND opened_at < :until AND untold IS NULL
+      AND NOT EXISTS (
+        SELECT 1 FROM delivery WHERE delivery.alert_id = alert.alert_id
+          AND (status = 'sent' OR status = 'pending' AND held IS NOT NULL AND coalesce(held_until >= :until, true))
+      )
     """
 )
 # What has not been due for the first time yet waits by policy.
 _OVERDUE = text(
     """
     SELECT count(*) FROM (
-        SELECT created_at, attempts, next_attempt_at FROM delivery WHERE status = 'pending' AND digest_id IS NULL
+        SELECT created_at, attempts, next_attempt_at, held, held_until FROM delivery
+        WHERE status = 'pending' AND digest_id IS NULL
         UNION ALL
-        SELECT d.created_at, d.attempts, d.next_attempt_at FROM digest AS g JOIN delivery AS d USING (digest_id)
+        SELECT d.created_at, d.attempts, d.next_attempt_at, d.held, d.held_until
+        FROM digest AS g JOIN delivery AS d USING (digest_id)
         WHERE g.status = 'pending' AND d.status = 'pending'
     ) AS pending
     WHERE created_at < :until AND NOT (attempts = 0 AND next_attempt_at > :until)
+      AND (held IS NULL OR held_until < :until)
+    """
+)
+_WAITING = text(
+    """
+    SELECT held, count(DISTINCT (alert_id, revision, staff_id)) AS tellings FROM delivery
+    WHERE status = 'pending' AND held IS NOT NULL AND coalesce(held_until >= :until, true) GROUP BY held
     """
 )
 _OVERDUE_TIMERS = text("SELECT count(*) FROM alert WHERE timer_at < :until")
@@ -54,12 +68,13 @@ class Untold:
 
 @dataclass(frozen=True, slots=True)
 class Shortcomings:
-    """What was found. untold: at most MOST, oldest first."""
+    """What was found. untold: at most MOST, oldest first. waiting: tellings that are held, by why; no shortcoming."""
 
     untold: list[Untold]
     without_receipt: int
     overdue: int
     overdue_timers: int
+    waiting: Mapping[Held, int]
 
 
 class Reconciling:
@@ -78,4 +93,5 @@ class Reconciling:
             without_receipt = (await connection.execute(_WITHOUT_RECEIPT, under_way)).scalar_one()
             overdue = (await connection.execute(_OVERDUE, {"until": until})).scalar_one()
             overdue_timers = (await connection.execute(_OVERDUE_TIMERS, {"until": until})).scalar_one()
-        return Shortcomings(untold, without_receipt, overdue, overdue_timers)
+            waiting = {Held(row.held): row.tellings for row in await connection.execute(_WAITING, {"until": until})}
+        return Shortcomings(untold, without_receipt, overdue, overdue_timers, waiting)

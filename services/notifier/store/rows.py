@@ -8,6 +8,7 @@ from typing import Any
 from services.notifier.core.alerting import OpenAlert
 from services.notifier.core.climbing import Standing
 from services.notifier.core.duty import Rota
+from services.notifier.core.holding import Held, Hold
 from services.notifier.core.routing import (
     NO_ROTA,
     Heard,
@@ -56,6 +57,11 @@ class AlertRow:
     climb_from: datetime | None = None
     climbed: int = 0
     timer_at: datetime | None = None
+    counts_from: datetime | None = None
+    silence_id: int | None = None
+    silenced_since: datetime | None = None
+    silenced_until: datetime | None = None
+    untold: SendReason | None = None
 
     @property
     def under_way(self) -> OpenAlert:
@@ -74,6 +80,8 @@ class AlertRow:
             acknowledged_at=self.acknowledged_at,
             visited_at=self.visited_at,
             plan=tuple(PlanStep.model_validate(one) for one in self.plan),
+            counts_from=self.counts_from,
+            silenced_until=self.silenced_until,
         )
 
 
@@ -116,7 +124,7 @@ def verdicts_of(stored: Mapping[str, Any]) -> tuple[Verdict, ...]:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRow:
-    """A delivery to be made."""
+    """A delivery to be made. held, held_until: see the table."""
 
     alert_id: str
     revision: int
@@ -131,6 +139,14 @@ class DeliveryRow:
     created_at: datetime
     status: DeliveryStatus = DeliveryStatus.PENDING
     detail: str | None = None
+    held: Held | None = None
+    held_until: datetime | None = None
+
+    def waiting(self, hold: Hold | None) -> "DeliveryRow":
+        """The same, put off as was decided."""
+        if hold is None:
+            return self
+        return replace(self, held=hold.held, held_until=hold.until, next_attempt_at=hold.until or hold.look_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +164,11 @@ class QuarantineRow:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A person who was, or may have been, told of an alert by a channel."""
+    """A person who was, or may have been, told of an alert by a channel; worst: of which grade at the worst."""
 
     staff_id: str
     channel: ChannelName
+    worst: RiskGrade
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,16 @@ from services.notifier.store.fallbacks import Fallbacks
 from services.notifier.store.leases import Leases
 from services.notifier.store.reading import AlertReader
 from services.notifier.store.rosters import Rosters
+from services.notifier.store.silences import Silences
 from services.notifier.store.sms_replies import SmsReplies
 from services.notifier.store.why import WhyReader
+from shared.db.clock import DatabaseClock
+from shared.policy import Policies
 
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The parts of the store that need no partition."""
+    """The parts of the store that need no partition. clock: the database's; who uses it asks it first."""
 
     directory: Directory
     sessions: Sessions
@@ -30,19 +33,23 @@ class Stores:
     rosters: Rosters
     why: WhyReader
     replies: SmsReplies
+    silences: Silences
+    clock: DatabaseClock
 
     @classmethod
-    def on(cls, engine: AsyncEngine) -> Self:
-        """Join the parts."""
+    def on(cls, engine: AsyncEngine, policies: Policies | None = None) -> Self:
+        """Join the parts. policies: None: those that come with the program."""
         return cls(
             Directory(engine),
             Sessions(engine),
             AlertReader(engine),
             Acts(engine),
-            Deliveries(engine),
+            Deliveries(engine, policies),
             Leases(engine),
             Fallbacks(engine),
             Rosters(engine),
             WhyReader(engine),
             SmsReplies(engine),
+            Silences(engine),
+            DatabaseClock(engine),
         )

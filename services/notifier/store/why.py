@@ -1,24 +1,27 @@
 """Reads what was stored about the tellings of an alert."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, and_, case, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.notifier.core.holding import Held, Tellings
+from services.notifier.core.reasons import Line, steps
 from services.notifier.core.routing import TOLD, Heard, RoutedAs, Verdict
+from services.notifier.store.holding import peek_tellings
 from services.notifier.store.reading import AlertReader
 from services.notifier.store.rows import verdicts_of
-from services.notifier.why import AlertWhy, AttemptLine, WhyDelivery, WhyPerson, WhyRevision
+from services.notifier.why import AlertWhy, AttemptLine, WhyDelivery, WhyPerson, WhyRevision, WhyStep
 from shared.alerts import AlertDetail, DeliveryLine
 from shared.db.session import transaction
 from shared.db.tables.notifier import alert_message, delivery, delivery_attempt, digest, person_turn, staff
 
 Deliveries = dict[str, list[WhyDelivery]]
 """The deliveries of one revision, by staff_id."""
-Line = tuple[int, str, str]
+DeliveryKey = tuple[int, str, str]
 """Revision, staff_id and channel of a delivery."""
 
 
@@ -62,6 +65,11 @@ class WhyReader:
             revisions=revisions,
         )
 
+    async def lately(self, household_id: str, at: datetime) -> Tellings:
+        """Return what people had of a household in the 24 hours before an instant, and are still to have."""
+        async with transaction(self._engine) as connection:
+            return await peek_tellings(connection, household_id, at)
+
     async def bystander(self, staff_id: str) -> WhyPerson | None:
         """Return a person as one who had nothing to do with an alert; None if there is no such person."""
         statement = select(staff.c.role, staff.c.division).where(staff.c.staff_id == staff_id)
@@ -72,7 +80,7 @@ class WhyReader:
         return _person(Verdict(staff_id, found.role, found.division, Heard.OTHER_DIVISION), ())
 
 
-async def _more(connection: AsyncConnection, alert_id: str) -> Mapping[Line, _More]:
+async def _more(connection: AsyncConnection, alert_id: str) -> Mapping[DeliveryKey, _More]:
     """Return what is known of an alert's deliveries beside themselves."""
     line, turn = delivery.c, person_turn.c
     # Moved to the person's turn, and not by a policy to a time after it.
@@ -84,7 +92,7 @@ async def _more(connection: AsyncConnection, alert_id: str) -> Mapping[Line, _Mo
         .outerjoin(person_turn, and_(turn.staff_id == line.staff_id, turn.channel == line.channel))
         .where(line.alert_id == alert_id)
     )
-    found: dict[Line, _More] = {}
+    found: dict[DeliveryKey, _More] = {}
     for row in rows:
         others = None if row.deliveries is None else row.deliveries - 1
         found[row.revision, row.staff_id, row.channel] = _More(row.digest_id, others, row.waits_until)
@@ -101,7 +109,7 @@ async def _more(connection: AsyncConnection, alert_id: str) -> Mapping[Line, _Mo
     return found
 
 
-def _deliveries(alert: AlertDetail, revision: int, known: Mapping[Line, _More]) -> Deliveries:
+def _deliveries(alert: AlertDetail, revision: int, known: Mapping[DeliveryKey, _More]) -> Deliveries:
     found: Deliveries = {}
     for line in alert.deliveries:
         if line.revision == revision:
@@ -134,12 +142,14 @@ def _revision(row: Row[Any], deliveries: Deliveries) -> WhyRevision:
 def _person(verdict: Verdict, deliveries: Sequence[WhyDelivery]) -> WhyPerson:
     # Whoever the rules did not name may have been told all the same, once nobody else could be.
     later = bool(deliveries) and verdict.heard not in TOLD.values()
+    heard = _heard(deliveries[0]) if later else verdict.heard
     return WhyPerson(
         staff_id=verdict.staff_id,
         role=verdict.role,
         division=verdict.division,
-        heard=_heard(deliveries[0]) if later else verdict.heard,
+        heard=heard,
         instead_of=verdict.instead_of,
+        steps=_steps(heard, deliveries),
         deliveries=tuple(deliveries),
     )
 
@@ -151,8 +161,24 @@ def _told(staff_id: str, deliveries: Sequence[WhyDelivery]) -> WhyPerson:
         division=None,
         heard=_heard(deliveries[0]),
         instead_of=None,
+        steps=_steps(_heard(deliveries[0]), deliveries),
         deliveries=tuple(deliveries),
     )
+
+
+def _steps(heard: Heard, deliveries: Sequence[WhyDelivery]) -> tuple[WhyStep, ...]:
+    lines = tuple(
+        Line(
+            one.channel,
+            one.status,
+            one.attempts,
+            one.detail,
+            None if one.held is None else Held(one.held),
+            one.held_until,
+        )
+        for one in deliveries
+    )
+    return tuple(WhyStep(**asdict(step)) for step in steps(heard, lines))
 
 
 def _heard(line: WhyDelivery) -> Heard:

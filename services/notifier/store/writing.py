@@ -1,6 +1,6 @@
 """Writing what was decided about alerts, inside a transaction that somebody else opened."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
@@ -10,23 +10,36 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.notifier.core.holding import Recalled, Tellings
 from services.notifier.core.routing import ancestors
+from services.notifier.core.silencing import Silence
+from services.notifier.store.holding import read_tellings
 from services.notifier.store.rota import read_register_at
 from services.notifier.store.rows import AlertRow, DeliveryRow, MessageRow, Register, StepRow
+from services.notifier.store.silences import read_silences
 from shared.alerts import TAKEN_BACK
 from shared.db.tables.notifier import alert, alert_message, alert_step, delivery
 from shared.errors import TemporaryFailure
 
 UNIQUE_VIOLATION = "23505"
-# A newer revision takes the place of an older one only for people who hear of the newer one; the others keep theirs.
-# No staff_id: the older ones end for everybody, where they say what is not so any more.
-_SUPERSEDE = text(
+# What newer tellings take the place of, person by person: who hears nothing newer keeps the older one.
+_RECALL = text(
+    """
+    UPDATE delivery SET status = 'suppressed',
+           detail = CASE WHEN older.newer_grade > delivery.grade THEN 'inhibited' ELSE 'superseded' END
+    FROM unnest(
+        CAST(:alert_ids AS text[]), CAST(:revisions AS integer[]), CAST(:staff_ids AS text[]), CAST(:grades AS int[])
+    ) AS older (alert_id, revision, staff_id, newer_grade)
+    WHERE delivery.alert_id = older.alert_id AND delivery.revision = older.revision
+      AND delivery.staff_id = older.staff_id AND delivery.status = 'pending'
+    """
+)
+# Once an alert has closed, or says what is not so any more, what was still to be told of it ends for everybody.
+_END = text(
     """
     UPDATE delivery SET status = 'suppressed', detail = 'superseded'
-    FROM unnest(CAST(:alert_ids AS text[]), CAST(:revisions AS integer[]), CAST(:staff_ids AS text[]))
-         AS newer (alert_id, revision, staff_id)
+    FROM unnest(CAST(:alert_ids AS text[]), CAST(:revisions AS integer[])) AS newer (alert_id, revision)
     WHERE delivery.alert_id = newer.alert_id AND delivery.revision < newer.revision AND delivery.status = 'pending'
-      AND (newer.staff_id IS NULL OR newer.staff_id = delivery.staff_id)
     """
 )
 
@@ -41,14 +54,26 @@ class AlertWriting:
         """Return what the directory knows of these divisions and all above them, and who is at their post then."""
         return await read_register_at(self._connection, {code for one in divisions for code in ancestors(one)}, at)
 
+    async def tellings(self, household_ids: Collection[str], now: datetime) -> Tellings:
+        """Return what people had of these households lately; until the transaction ends nobody else tells of them.
+
+        To be called once their alerts are locked.
+        """
+        return await read_tellings(self._connection, household_ids, now)
+
+    async def silences(self, now: datetime) -> list[Silence]:
+        """Return the silences that are in force."""
+        return await read_silences(self._connection, now)
+
     async def save(
         self,
         alerts: Sequence[AlertRow],
         steps: Sequence[StepRow],
         messages: Sequence[MessageRow],
         deliveries: Sequence[DeliveryRow],
+        recalled: Recalled,
     ) -> None:
-        """Write what was decided. What an earlier revision still had to tell the same people is not told any more.
+        """Write what was decided. recalled: what is not told any more because of it.
 
         Raises TemporaryFailure if somebody else has just opened an alert for one of the households.
         """
@@ -61,22 +86,15 @@ class AlertWriting:
                 raise TemporaryFailure("another notifier opened an alert for the same household") from error
             raise
         await self._insert(alert_step, steps)
-        await self._supersede(alerts, messages, deliveries)
+        await recall(self._connection, recalled)
+        closed = {row.alert_id for row in alerts if row.closed_at is not None}
+        await self._end([one for one in messages if one.alert_id in closed or one.reason in TAKEN_BACK])
         await self._insert(delivery, deliveries)
 
-    async def _supersede(
-        self, alerts: Sequence[AlertRow], messages: Sequence[MessageRow], deliveries: Sequence[DeliveryRow]
-    ) -> None:
-        over = {row.alert_id for row in alerts if row.closed_at is not None}
-        over |= {one.alert_id for one in messages if one.reason in TAKEN_BACK}
-        newer: set[tuple[str, int, str | None]] = {
-            (one.alert_id, one.revision, None) for one in messages if one.alert_id in over
-        }
-        newer |= {(one.alert_id, one.revision, one.staff_id) for one in deliveries if one.alert_id not in over}
-        if newer:
-            alert_ids, revisions, staff_ids = zip(*newer, strict=True)
-            values = {"alert_ids": list(alert_ids), "revisions": list(revisions), "staff_ids": list(staff_ids)}
-            await self._connection.execute(_SUPERSEDE, values)
+    async def _end(self, endings: Sequence[MessageRow]) -> None:
+        if endings:
+            values = {"alert_ids": [one.alert_id for one in endings], "revisions": [one.revision for one in endings]}
+            await self._connection.execute(_END, values)
 
     async def _save_alerts(self, alerts: Sequence[AlertRow]) -> None:
         if not alerts:
@@ -96,3 +114,18 @@ class AlertWriting:
 def row_values(rows: Sequence[Any]) -> list[dict[str, Any]]:
     """Return rows as the values of their columns."""
     return [asdict(row) for row in rows]
+
+
+async def recall(connection: AsyncConnection, recalled: Recalled) -> None:
+    """Give up deliveries that newer ones have taken the place of, in the caller's transaction."""
+    if not recalled:
+        return
+    # In one order, so that two transactions that recall the same never wait for each other.
+    rows = sorted((place, staff_id, newer) for (place, staff_id), newer in recalled.items())
+    values = {
+        "alert_ids": [place.alert_id for place, _, _ in rows],
+        "revisions": [place.revision for place, _, _ in rows],
+        "staff_ids": [staff_id for _, staff_id, _ in rows],
+        "grades": [int(newer) for _, _, newer in rows],
+    }
+    await connection.execute(_RECALL, values)

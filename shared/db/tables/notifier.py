@@ -118,8 +118,11 @@ holiday = Table(
 # household_version: the last change of grade that was taken in; older ones are ignored. change: that message's body.
 # revision: what was told last; acknowledged_revision: what the owner had been told. plan: dated steps.
 # causes_told: first causes that were told already. unreachable: nobody could be found to tell.
-# climb_from: from when the timetable counts; climbed: how many of its hops are made; timer_at: when the alert is looked
-# at next without anybody's doing.
+# climb_from: from when what people do counts for the present grade. counts_from: from when the timetable counts, if
+# people could only hear later (null: from climb_from on). climbed: how many of its hops are made; timer_at: when the
+# alert is looked at next without anybody's doing.
+# silence_id, silenced_since, silenced_until: the silence that keeps the alert from being told now. untold: why people
+# were going to be told when it did (a reason of alert_message); null: nothing waits to be told.
 alert = Table(
     "alert",
     METADATA,
@@ -147,6 +150,11 @@ alert = Table(
     Column("climb_from", DateTime(timezone=True)),
     Column("climbed", SmallInteger, nullable=False, server_default=text("0")),
     Column("timer_at", DateTime(timezone=True)),
+    Column("counts_from", DateTime(timezone=True)),
+    Column("silence_id", BigInteger, ForeignKey("silence.silence_id")),
+    Column("silenced_since", DateTime(timezone=True)),
+    Column("silenced_until", DateTime(timezone=True)),
+    Column("untold", Text),
     CheckConstraint("status in ('open', 'acknowledged', 'visited', 'resolved', 'withdrawn')", name="status"),
     CheckConstraint("grade between 0 and 4", name="grade"),
     Index("uq_alert_under_way", "household_id", unique=True, postgresql_where=text(UNDER_WAY)),
@@ -155,6 +163,28 @@ alert = Table(
     Index("ix_alert_division", "division", "opened_at", "alert_id", postgresql_ops={"division": "text_pattern_ops"}),
     Index("ix_alert_timer", "timer_at", "alert_id", postgresql_where=text("timer_at is not null")),
     Index("ix_alert_worst", text("grade desc"), "opened_at", "alert_id", postgresql_where=text(UNDER_WAY)),
+    Index("ix_alert_silence", "silence_id", postgresql_where=text("silence_id is not null")),
+)
+
+# A time for which alerts of a division (12 digits: and of all below it), or of one household in it, are told to nobody.
+# grades: which ones (0 to 4). owner: who answers for it, a staff_id or key:<id>. In force from created_at until
+# until_at, or until somebody ended it.
+silence = Table(
+    "silence",
+    METADATA,
+    Column("silence_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("division", Text, nullable=False),
+    Column("household_id", Text),
+    Column("grades", ARRAY(SmallInteger), nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("until_at", DateTime(timezone=True), nullable=False),
+    Column("ended_at", DateTime(timezone=True)),
+    Column("ended_by", Text),
+    CheckConstraint("created_at < until_at", name="span"),
+    CheckConstraint("(ended_at is null) = (ended_by is null)", name="ended"),
+    Index("ix_silence_until", "until_at"),
 )
 
 # The timeline, append-only. facts: grades and reason code of the step.
@@ -232,7 +262,8 @@ digest = Table(
 # as one (a webhook's host). detail: code of the last attempt. leased_until: the worker `leased_by` is sending; past it,
 # another may. A delivery that nobody has ever leased or tried may go into a digest (digest_id); until the person's turn
 # comes, next_attempt_at waits for it. passed_on_at: when it was decided that the person's next channel is tried besides
-# (or that there is none).
+# (or that there is none). held: why it had to wait before the first attempt (stays as history); held_until: until when,
+# null: until the person's day has room, looked for at next_attempt_at.
 delivery = Table(
     "delivery",
     METADATA,
@@ -257,6 +288,8 @@ delivery = Table(
     Column("sent_at", DateTime(timezone=True)),
     Column("passed_on_at", DateTime(timezone=True)),
     Column("digest_id", Text, ForeignKey("digest.digest_id")),
+    Column("held", Text),
+    Column("held_until", DateTime(timezone=True)),
     UniqueConstraint("alert_id", "revision", "staff_id", "channel"),
     UniqueConstraint("message_id"),
     ForeignKeyConstraint(["alert_id", "revision"], ["alert_message.alert_id", "alert_message.revision"]),
@@ -275,6 +308,12 @@ delivery = Table(
         "channel",
         "next_attempt_at",
         postgresql_where=text("status = 'pending' and digest_id is null"),
+    ),
+    CheckConstraint("held in ('quiet_hours', 'daily_cap')", name="held"),
+    Index(
+        "ix_delivery_waiting",
+        "next_attempt_at",
+        postgresql_where=text("status = 'pending' and held is not null and held_until is null"),
     ),
     Index("ix_delivery_digest", "digest_id", postgresql_where=text("digest_id is not null")),
 )
@@ -330,6 +369,50 @@ sms_reply = Table(
     Column("at", DateTime(timezone=True), nullable=False),
     Column("outcome", Text, nullable=False),
     Index("ix_sms_reply_at", "at"),
+)
+
+# The list of one week for one person: the row is there once it was made, also if it was empty. week: its Monday.
+# staff_id: for whom; told: who gets it (somebody may stand in), null: nobody can. households: how many are on it.
+# subject, text, body, brief: as in alert_message, null if nothing is sent.
+weekly_list = Table(
+    "weekly_list",
+    METADATA,
+    Column("list_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("staff_id", Text, ForeignKey("staff.staff_id"), nullable=False),
+    Column("division", Text, nullable=False),
+    Column("week", Date, nullable=False),
+    Column("made_at", DateTime(timezone=True), nullable=False),
+    Column("told", Text, ForeignKey("staff.staff_id")),
+    Column("households", Integer, nullable=False),
+    Column("subject", Text),
+    Column("text", Text),
+    Column("body", Text),
+    Column("brief", Text),
+    UniqueConstraint("week", "staff_id", "division"),
+)
+
+# One line per list x channel; columns as in delivery.
+list_delivery = Table(
+    "list_delivery",
+    METADATA,
+    Column("list_delivery_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("list_id", BigInteger, ForeignKey("weekly_list.list_id"), nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("next_attempt_at", DateTime(timezone=True), nullable=False),
+    Column("leased_until", DateTime(timezone=True)),
+    Column("leased_by", Text),
+    Column("receipt", Text),
+    Column("detail", Text),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("sent_at", DateTime(timezone=True)),
+    UniqueConstraint("list_id", "channel"),
+    UniqueConstraint("message_id"),
+    CheckConstraint("status in ('pending', 'sent', 'failed')", name="status"),
+    Index("ix_list_delivery_due", "next_attempt_at", postgresql_where=text("status = 'pending'")),
 )
 
 # Console sessions. token_sha256: the cookie itself is stored nowhere.

@@ -60,7 +60,8 @@ event_ledger = Table(
 # division, under whose code area events are kept in their order).
 # body: the folded state, opaque to SQL. version: number of grade changes so far. topic_partition: the partition of
 # household.events.v1 that holds the household; the owner of that partition is the only writer of the row.
-# The notifier reads where a household lives through the view household_place.
+# The notifier reads where a household lives through the view household_place, and which grade it holds through
+# household_grade.
 household_state = Table(
     "household_state",
     METADATA,

@@ -184,7 +184,7 @@ class PositionRow(NamedTuple):
 
 @dataclass
 class Tables:
-    """Rows of the runs that are judged, and those that belong to no run."""
+    """Rows of the runs that are judged, and those that belong to no run. of_lists: message ids of weekly lists."""
 
     ledger: list[LedgerRow] = field(default_factory=list)
     states: list[StateRow] = field(default_factory=list)
@@ -195,6 +195,7 @@ class Tables:
     messages: list[MessageRow] = field(default_factory=list)
     deliveries: list[DeliveryRow] = field(default_factory=list)
     digests: list[DigestRow] = field(default_factory=list)
+    of_lists: frozenset[str] = frozenset()
     staff: list[StaffRow] = field(default_factory=list)
     contacts: list[ContactRow] = field(default_factory=list)
     divisions: frozenset[str] = frozenset()
@@ -259,6 +260,9 @@ class _Reader:
             contacts=await self._rows(ContactRow, "contact", "true"),
             positions=await self._rows(PositionRow, "partition_position", "true"),
         )
+        if await self._connection.fetchval("SELECT to_regclass('list_delivery') IS NOT NULL"):
+            lists = await self._connection.fetch("SELECT message_id FROM list_delivery")
+            tables.of_lists = frozenset(row["message_id"] for row in lists)
         tables.divisions = frozenset(row["code"] for row in await self._connection.fetch("SELECT code FROM division"))
         tables.in_outbox = frozenset(row["key"] for row in await self._connection.fetch("SELECT key FROM outbox"))
         tables.unreadable_changes = await self._connection.fetchval(
