@@ -9,7 +9,7 @@ from services.notifier.core.weekly import MOST_LINES, Listed, Place, compose_lis
 from shared.clock import SHANGHAI
 from shared.grades import RiskGrade
 from shared.policy import WeeklyList
-from tests.fakes.notifier import VILLAGE, policy
+from tests.fakes.notifier import VILLAGE, WORDING, policy
 
 MONDAY = date(2026, 3, 2)
 RULES = policy().delivery
@@ -53,7 +53,7 @@ def test_a_list_whose_hour_lies_in_the_quiet_hours_waits_for_the_morning():
 
 def test_a_list_names_household_and_grade_and_nothing_else_worst_first():
     households = [Listed("H-2", None, RiskGrade.BLUE), Listed("H-1", "石榴\u202e\n", RiskGrade.YELLOW)]
-    made = compose_list(MONDAY, Place(VILLAGE, "某村"), households, LOOKS, "http://console.test/")
+    made = compose_list(MONDAY, Place(VILLAGE, "某村"), households, LOOKS, "http://console.test/", WORDING)
     assert made.subject == "【守望】每周名单 某村 2户"
     assert made.text.splitlines() == [
         "本周请多留意以下2户：",
@@ -62,7 +62,7 @@ def test_a_list_names_household_and_grade_and_nothing_else_worst_first():
         "● H-2 蓝色·常态关注",
         "名单（登录后）：http://console.test/list",
         "",
-        "Please keep an eye on these 2 households this week:",
+        "Please keep an eye on 2 households this week:",
         "Village: 某村",
         "■ 石榴 yellow, to be checked",
         "● H-2 blue, under watch",
@@ -85,6 +85,6 @@ def test_a_list_names_household_and_grade_and_nothing_else_worst_first():
 
 def test_a_long_list_says_how_many_more_there_are():
     households = [Listed(f"H-{number:03}", None, RiskGrade.BLUE) for number in range(MOST_LINES + 3)]
-    made = compose_list(MONDAY, Place(VILLAGE, "某村"), households, LOOKS, "http://console.test")
+    made = compose_list(MONDAY, Place(VILLAGE, "某村"), households, LOOKS, "http://console.test", WORDING)
     assert "另有3户，见名单。" in made.text and "3 more are on the list." in made.text
     assert json.loads(made.body)["more"] == 3
