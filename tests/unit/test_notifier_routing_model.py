@@ -15,7 +15,7 @@ from services.notifier.telling import Surroundings
 from shared.alerts import ChannelName
 from shared.grades import RiskGrade
 from shared.policy import Policies, PolicyBook
-from tests.fakes.notifier import WORDING, (
+from tests.fakes.notifier import (
     COUNTY,
     DIVISIONS,
     NOW,
@@ -24,6 +24,7 @@ from tests.fakes.notifier import WORDING, (
     PROVINCE,
     TOWNSHIP,
     VILLAGE,
+    WORDING,
     make_change,
     policies_of,
 )
@@ -175,7 +176,14 @@ def decide_for_real(division, grade, roles, staff, rota, rules, silences, had, a
         DIVISIONS, tuple(p for p in staff if p.active), {}, tuple(p for p in staff if not p.active), rota
     )
     surroundings = Surroundings(
-        policies, register, {}, "http://console.test", at, WORDING, real_tellings(had), [real_silence(one) for one in silences]
+        policies,
+        register,
+        {},
+        "http://console.test",
+        at,
+        WORDING,
+        real_tellings(had),
+        [real_silence(one) for one in silences],
     )
     drafts = Drafts(surroundings, {}, {})
     drafts.take(make_change(grade, "green", division=division, household_id=HOUSEHOLD, decided_at=at))
