@@ -90,6 +90,11 @@ def configure_logs(service: str, level: str = "INFO") -> None:
     )
 
 
+def log_beside_answers() -> None:
+    """Write a command's logs to stderr: its stdout is its answer, which a program may read."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=sys.stderr))
+
+
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """Return the logger of a module."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)

@@ -16,6 +16,7 @@ from services.notifier.store.stores import Stores
 from shared.clock import SHANGHAI
 from shared.db.session import open_engine
 from shared.errors import TemporaryFailure
+from shared.logs import log_beside_answers
 from shared.policy import Policies, PolicyInvalid, load_policies
 from shared.settings import load_settings
 
@@ -46,6 +47,7 @@ def finish(work: Callable[[], Awaitable[Answer]]) -> Answer:
     async def do() -> Answer:
         return await work()
 
+    log_beside_answers()
     try:
         return asyncio.run(do())
     except TemporaryFailure as failure:

@@ -3,11 +3,12 @@
 import base64
 import binascii
 import json
+import re
 from collections.abc import Collection
 from datetime import datetime
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ValidationError
 
 from services.notifier import openapi
@@ -41,8 +42,7 @@ BODY_LIMIT_BYTES = 16 * 1024
 REPLIES_PATH = "/v1/sms-replies/"
 # One post holds many replies, and one that is refused for its size is never passed on again.
 REPLIES_LIMIT_BYTES = 1024 * 1024
-MOST_SILENCES = 2**63 - 1
-"""Highest number that a silence can have."""
+_SILENCE_ID = re.compile(r"[1-9][0-9]{0,17}")
 Body = TypeVar("Body", bound=BaseModel)
 LIST_PARAMETERS = frozenset({"household_id", "division", "grade", "status", "cursor", "limit"})
 
@@ -134,8 +134,11 @@ def _add_silence_routes(router: APIRouter, callers: ApiCallers, silent: KeepSile
         return await silent.add(caller, await _read_body(request, SilenceWanted))
 
     @router.post("/silences/{silence_id}/end", **openapi.END_SILENCE)
-    async def end_silence(request: Request, silence_id: Annotated[int, Path(ge=1, le=MOST_SILENCES)]) -> SilenceShown:
-        return await silent.end(await callers.actor(request), silence_id)
+    async def end_silence(request: Request, silence_id: str) -> SilenceShown:
+        caller = await callers.actor(request)
+        if not _SILENCE_ID.fullmatch(silence_id):
+            raise RefusedRequest("not-found")
+        return await silent.end(caller, int(silence_id))
 
 
 class ReplyReceipt(BaseModel):

@@ -12,7 +12,7 @@ from services.notifier.core.routing import TOLD, Heard, Recipient, Routing, know
 from services.notifier.core.silencing import Silence, Silenced, silenced
 from services.notifier.core.words import Wording
 from services.notifier.store.rows import AlertRow, DeliveryRow, MessageRow, Register, StepRow, Told, stored_routing
-from shared.alerts import PlanStep, SendReason, StepKind
+from shared.alerts import ENDINGS, PlanStep, SendReason, StepKind
 from shared.clock import day_of
 from shared.grades import RiskGrade
 from shared.policy import Policies, Policy
@@ -125,7 +125,10 @@ def draft_telling(
     """
     now, tellings, place = surroundings.now, surroundings.tellings, Place(row.alert_id, row.revision)
     rules = surroundings.policy_of(row.division).delivery
-    wanted = {one.staff_id: Wanted(place, row.grade, (worst or {}).get(one.staff_id, row.grade)) for one in recipients}
+    wanted = {
+        one.staff_id: Wanted(place, row.grade, (worst or {}).get(one.staff_id, row.grade), reason in ENDINGS)
+        for one in recipients
+    }
     holds = {who: tellings.hold(row.household_id, who, one, rules, now) for who, one in wanted.items()}
     heard_from = min((now if one is None else one.until or one.look_at for one in holds.values()), default=now)
     row = _waited_for(row, reason, heard_from, now)

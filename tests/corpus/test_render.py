@@ -4,11 +4,13 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from html.parser import HTMLParser
+from pathlib import Path
 
 import httpx2
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from deploy.local.unpaced import write_unpaced_policies
 from services.notifier.app import CONTENT_POLICY
 from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.channels.webhook import WebhookChannel
@@ -106,12 +108,14 @@ async def decided(platform: Platform, engine: AsyncEngine) -> list[GradeChanged]
     return [GradeChanged.model_validate_json(row.change) for row in found]
 
 
-async def test_hostile_texts_stay_text_wherever_they_are_shown(platform: Platform, engine: AsyncEngine) -> None:
+async def test_hostile_texts_stay_text_wherever_they_are_shown(
+    platform: Platform, engine: AsyncEngine, tmp_path: Path
+) -> None:
     changes = await decided(platform, engine)
     assert {change.household_id: change.alias for change in changes} == BORNE
     passwords = Passwords()
     async with receivers() as (relay, hook):
-        settings = make_settings(smtp_port=relay.port)
+        settings = make_settings(smtp_port=relay.port, policies=write_unpaced_policies(tmp_path / "policies"))
         house = House(engine, SettableClock(NOW), settings, passwords, await passwords.hash(PASSWORD))
         person = make_person("cadre-1", password_hash=house.password_hash, webhook_url=hook.url)
         await house.parts.people(person)

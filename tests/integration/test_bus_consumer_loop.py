@@ -224,13 +224,14 @@ async def _true(value: bool) -> bool:
 async def test_a_producer_that_refuses_for_ever_is_replaced(platform: Platform) -> None:
     async with publisher(platform) as log:
         await publish(log, 0, 10)
-        dead = log._producer
-        assert dead is not None
+        assert log._lanes is not None
+        dead = log._lanes.producer
         await dead.stop()
         with pytest.raises(TemporaryFailure):
             await log.publish(GRADE_CHANGES, "h", b"after its end", within_seconds=2)
         await until(lambda: _answers(log))
-        assert log._producer is not dead
+        assert log._lanes is not None
+        assert log._lanes.producer is not dead
         await publish(log, 10, 20)
 
 

@@ -24,9 +24,19 @@ from shared.clock import SHANGHAI, SettableClock
 from shared.db.session import transaction
 from shared.db.tables.notifier import alert_message
 from shared.metrics import ServiceMetrics
-from shared.policy import Policies, PolicyBook
+from shared.policy import MessagesPerPerson, Policies, PolicyBook
 from shared.policy.sections import Step, Timetable
-from tests.fakes.notifier import COUNTY, TOWNSHIP, Parts, deliver_all, make_change, make_person, policy
+from tests.fakes.notifier import (
+    COUNTY,
+    TOWNSHIP,
+    WORDING,
+    Parts,
+    deliver_all,
+    make_change,
+    make_person,
+    policies_of,
+    policy,
+)
 
 pytestmark = pytest.mark.integration
 EVENING = datetime(2026, 3, 2, 23, 0, tzinfo=SHANGHAI)
@@ -103,7 +113,7 @@ def release(parts, clock):
 
 @pytest.fixture
 def act(parts, clock):
-    return ActOnAlert(Acts(parts.engine), clock, parts.policies)
+    return ActOnAlert(Acts(parts.engine), clock, parts.policies, WORDING)
 
 
 def set_clock(clock, at):
@@ -373,7 +383,7 @@ async def test_what_a_channel_took_late_counts_from_when_it_took_it(parts, clock
 
 
 async def test_mail_and_webhook_of_one_telling_count_once(engine, clock, postbox):
-    parts = Parts(engine, clock)
+    parts = Parts(engine, clock, policies=policies_of(messages_per_person=MessagesPerPerson(most=60)))
     await parts.people(make_person("cadre", webhook_url="https://hook.example/x"))
     hook = Postbox(clock)
     hook.name = ChannelName.WEBHOOK

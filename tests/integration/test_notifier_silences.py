@@ -31,6 +31,7 @@ from tests.fakes.notifier import (
     OTHER_VILLAGE,
     TOWNSHIP,
     VILLAGE,
+    WORDING,
     Parts,
     make_change,
     make_person,
@@ -176,7 +177,7 @@ async def test_what_is_over_or_taken_on_by_then_is_not_told(parts, silences, clo
     await parts.take(make_change("red", household_id="over"), make_change("red", household_id="taken"))
     await parts.take(make_change("green", "red", household_id="over", version=2, kind="replay", causes=()))
     (taken,) = await parts.alerts(household_id="taken")
-    act = ActOnAlert(Acts(parts.engine), clock, parts.policies)
+    act = ActOnAlert(Acts(parts.engine), clock, parts.policies, WORDING)
     await act.acknowledge(taken.id, Caller("grid", ""), Acknowledgement())
     clock.move(3 * HOUR)
     await fire_all(parts)

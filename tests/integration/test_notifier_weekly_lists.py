@@ -24,6 +24,7 @@ from tests.fakes.notifier import (
     OTHER_VILLAGE,
     TOWNSHIP,
     VILLAGE,
+    WORDING,
     Parts,
     make_change,
     make_person,
@@ -87,6 +88,7 @@ def maker(parts, policies=None):
         parts.clock,
         parts.metrics,
         public_url="http://console.test",
+        wording=WORDING,
         on_lists=parts.wake,
     )
 

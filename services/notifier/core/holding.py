@@ -40,7 +40,8 @@ class Telling:
     """One telling that a person has had of a household, or is to have.
 
     since: when it was drafted, or got its place. at: when a channel took it or last may have; None: that is to come.
-    recallable: no channel was asked yet. held: it was made to wait. waits: it has no place yet.
+    recallable: no channel was asked yet. held: it was made to wait. waits: it has no place yet. ends: it tells that an
+    alert is over.
     """
 
     place: Place
@@ -50,6 +51,7 @@ class Telling:
     recallable: bool = False
     held: bool = False
     waits: bool = False
+    ends: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,13 @@ class Hold:
 class Wanted:
     """A telling about to be made. worst: the worst grade that it speaks of; an ending speaks of what it ends.
 
-    grade: the grade that it leaves as the person's last word.
+    grade: the grade that it leaves as the person's last word. ends: it tells that an alert is over.
     """
 
     place: Place
     grade: RiskGrade
     worst: RiskGrade
+    ends: bool = False
 
 
 SUPERSEDED, INHIBITED = "superseded", "inhibited"
@@ -157,7 +160,7 @@ class Tellings:
                 self.recalled[one.place, staff_id] = wanted.grade
             if not _was_waiting(one) and (waits or not _gives_way(one, wanted)):
                 kept.append(_settled(one, wanted, now) if not waits else one)
-        kept.append(Telling(wanted.place, wanted.grade, now, None, True, held is not None, waits))
+        kept.append(Telling(wanted.place, wanted.grade, now, None, True, held is not None, waits, wanted.ends))
         self._known[household_id, staff_id] = kept
 
     def end(self, alert_id: str, now: datetime) -> None:
@@ -173,7 +176,15 @@ def _was_waiting(one: Telling) -> bool:
 
 
 def _is_older(one: Telling, wanted: Wanted) -> bool:
-    return one.place.alert_id == wanted.place.alert_id and one.place.revision < wanted.place.revision and one.at is None
+    """Tell whether a telling still to come is overtaken: by a newer one of its alert, or by the household's next alert.
+
+    That an alert is over must not be read after the next one has begun.
+    """
+    if one.at is not None:
+        return False
+    if one.place.alert_id != wanted.place.alert_id:
+        return one.ends
+    return one.place.revision < wanted.place.revision
 
 
 def _gives_way(one: Telling, wanted: Wanted) -> bool:

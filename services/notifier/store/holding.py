@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier.core.holding import DAY, Place, Telling, Tellings, Wanted
 from services.notifier.store.rows import DeliveryRow
-from shared.alerts import DeliveryStatus
+from shared.alerts import ENDINGS, DeliveryStatus
 from shared.db.tables.notifier import alert, delivery
 from shared.grades import RiskGrade
 from shared.policy import Delivery
@@ -28,7 +28,7 @@ _COLUMNS = [
         delivery.c[name]
         for name in (
             *("alert_id", "revision", "staff_id", "grade", "status", "attempts", "leased_by", "leased_until"),
-            *("next_attempt_at", "created_at", "sent_at", "held", "held_until"),
+            *("next_attempt_at", "created_at", "sent_at", "held", "held_until", "reason"),
         )
     ),
 ]
@@ -100,6 +100,7 @@ def _telling(place: Place, rows: Sequence[Row[Any]]) -> Telling:
         recallable=untouched,
         held=any(row.held for row in rows),
         waits=untouched and any(row.held and row.held_until is None for row in rows),
+        ends=rows[0].reason in ENDINGS,
     )
 
 

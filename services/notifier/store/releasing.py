@@ -14,7 +14,7 @@ from services.notifier.store.holding import read_tellings
 from services.notifier.store.reading import COLUMNS
 from services.notifier.store.rows import AlertRow
 from services.notifier.store.writing import recall
-from shared.alerts import DeliveryStatus, SendReason
+from shared.alerts import ENDINGS, DeliveryStatus, SendReason
 from shared.clock import day_of
 from shared.db.session import transaction
 from shared.db.tables.notifier import alert, delivery
@@ -60,7 +60,7 @@ class Releasing:
             for one in await _waiting(connection, alerts, now):
                 row = alerts[one.place.alert_id]
                 policy = policies.for_division(row.division).on(day_of(now))
-                wanted = Wanted(one.place, one.grade, one.grade)
+                wanted = Wanted(one.place, one.grade, one.grade, one.reason in ENDINGS)
                 hold = tellings.hold(row.household_id, one.staff_id, wanted, policy.delivery, now)
                 tellings.note(row.household_id, one.staff_id, wanted, hold, now)
                 alerts[row.alert_id] = await _decided(connection, row, one, hold, policy, now)
