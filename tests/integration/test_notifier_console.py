@@ -175,7 +175,7 @@ async def test_every_route_without_login_is_refused(house):
                 else:
                     assert answer.status_code == 303, (method, path)
                     assert answer.headers["location"].startswith("/login"), (method, path)
-    assert seen == 17
+    assert seen == 21
 
 
 def address_of(path, alert_id):

@@ -1,10 +1,11 @@
 """Records what transactions tell the database, so that the very same can be told again without anything around it.
 
-A listener on SQLAlchemy's engines; nothing in the product knows of it. Only transactions that were committed are kept,
+A listener on SQLAlchemy's engines, and a wrapper around what goes past them to the driver; nothing in the product knows
+of it. Only transactions that were committed are kept,
 and of these only the ones with a statement that a caller names.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,12 +13,18 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import Pool
 
+from shared.db.driver import Driver
+
 _UNDER_WAY = "bench transaction"
+_COPY, _FETCH = Driver.copy, Driver.fetch
 
 
 @dataclass(slots=True)
 class Statement:
-    """One statement as the driver gets it. names: of its values, by place."""
+    """One statement as the driver gets it. names: of its values, by place.
+
+    A COPY has the table behind that word, rows as values, and columns as names.
+    """
 
     text: str
     values: Sequence[Any]
@@ -61,11 +68,13 @@ class Recorder:
         """Begin, for all engines of this process."""
         for target, name, listener in self._listeners:
             event.listen(target, name, listener)
+        Driver.copy, Driver.fetch = _noting_copy, _noting_fetch  # type: ignore[method-assign]
 
     def stop(self) -> None:
         """End."""
         for target, name, listener in self._listeners:
             event.remove(target, name, listener)
+        Driver.copy, Driver.fetch = _COPY, _FETCH  # type: ignore[method-assign]
 
     def __enter__(self) -> "Recorder":
         self.listen()
@@ -103,3 +112,20 @@ class Recorder:
         if ended is not None and ended.committed and ended.holds(self._holding):
             self._ended += 1
             self._keep(ended)
+
+
+async def _noting_copy(driver: Driver, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
+    rows = list(rows)
+    _note(driver, Statement(f"COPY {table}", rows, tuple(columns)))
+    await _COPY(driver, table, columns, rows)
+
+
+async def _noting_fetch(driver: Driver, statement: str, *values: Any) -> Sequence[Sequence[Any]]:
+    _note(driver, Statement(statement, values, ()))
+    return await _FETCH(driver, statement, *values)
+
+
+def _note(driver: Driver, statement: Statement) -> None:
+    under_way = driver.connection.sync_connection.info.get(_UNDER_WAY) if driver.connection.sync_connection else None
+    if under_way is not None:
+        under_way.statements.append(statement)

@@ -16,6 +16,7 @@ from tests.bench.scoring.recording import Statement, Transaction
 
 SIDE_BY_SIDE = 8
 """The services' pool has as many connections."""
+COPY = "COPY "
 ADVANCE = "UPDATE partition_position"
 """Stands in each transaction of a batch."""
 
@@ -65,7 +66,7 @@ class Replay:
     async def _tell(self, pool: "asyncpg.Pool[Any]", at: int) -> None:
         async with pool.acquire() as connection, connection.transaction():
             for one in self._transactions[at].statements:
-                answer = await connection.execute(one.text, *one.values)
+                answer = await tell(connection, one)
                 if ADVANCE in one.text and answer != "UPDATE 1":
                     raise NotTheSame(f"a position could not be moved ({answer}): {one.names} {one.values}")
         async with self._progress:
@@ -73,6 +74,15 @@ class Replay:
             while self._prefix < len(self._ended) and self._ended[self._prefix]:
                 self._prefix += 1
             self._progress.notify_all()
+
+
+async def tell(connection: Any, statement: Statement) -> Any:
+    """Tell one statement; what the database answered."""
+    if statement.text.startswith(COPY):
+        table = statement.text.removeprefix(COPY)
+        return await connection.copy_records_to_table(table, columns=statement.names, records=statement.values)
+    ask = connection.fetch if statement.reads else connection.execute
+    return await ask(statement.text, *statement.values)
 
 
 def as_first_owner(transaction: Transaction, *, reads: bool) -> Transaction:

@@ -34,7 +34,7 @@ from shared.settings import load_settings
 from shared.topics import HOUSEHOLD_EVENTS
 from tests.bench.scoring.reading import Stopwatch, read_as_scorer, read_bare
 from tests.bench.scoring.record_scorer import recorded
-from tests.bench.scoring.replaying import ADVANCE, as_first_owner
+from tests.bench.scoring.replaying import ADVANCE, as_first_owner, tell
 from tests.bench.scoring.stages import StageWatch, WatchedStore
 
 Batches = list[tuple[TopicPartition, Sequence[Record]]]
@@ -73,7 +73,7 @@ async def told_bare(recording: Path, dsn: str) -> StageWatch:
         async with connection.transaction():
             for one in transaction.statements:
                 watch.enter("load" if one.reads else "commit" if ADVANCE in one.text else "write")
-                await (connection.fetch if one.reads else connection.execute)(one.text, *one.values)
+                await tell(connection, one)
             watch.enter("commit")
         watch.enter(None)
     await connection.close()
