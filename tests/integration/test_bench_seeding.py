@@ -14,7 +14,7 @@ pytestmark = pytest.mark.integration
 HOUSEHOLDS = 3 * KINDS
 
 
-async def stored(databases: Databases, name: str) -> dict[str, list[tuple[object, ...]]]:
+async def stored(databases: Databases, name: str) -> dict[str, list[tuple[tuple[str, object], ...]]]:
     """All rows of households and the positions, but for the instants at which rows were written."""
     async with databases.connection(name) as connection:
         found = {}

@@ -102,6 +102,19 @@ async def test_a_line_that_fails_is_told_of_with_its_reason_and_the_others_still
     assert kept == [1, 2]
 
 
+async def test_of_lines_that_share_their_rounds_one_may_fail_alone() -> None:
+    async def half(_: Bench) -> Mapping[Line, Rounds | Exception]:
+        return {RATE: Rounds([5.0]), COST: OSError("only one came")}
+
+    names = frozenset({"a.rate", "a.cost_us", "b.rate"})
+    report = await run(BenchSettings(), names, [Measurement([RATE, COST, OTHER], half)], lambda _: None)
+    assert [(one.value, one.failed) for one in report.measured] == [
+        (5.0, None),
+        (None, "OSError: only one came"),
+        (None, "its measurement did not return it"),
+    ]
+
+
 async def test_ours_and_the_ceiling_are_measured_in_turn_and_once_in_a_quick_run() -> None:
     async def turns(settings: BenchSettings) -> list[str]:
         done: list[str] = []
