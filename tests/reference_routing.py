@@ -81,9 +81,11 @@ def post(role, code, staff, at, rota):
     people = [person for person in staff if person.role == role and person.division == code]
     listed = set()
     if role not in VILLAGE_ROLES:
+        usual, instead_of_usual = set(), set()
         for line in rota.duties:
             if line.role == role and line.division == code and is_on_shift(line, at, rota.holidays):
-                listed.add(line.staff_id)
+                (instead_of_usual if line.overrides else usual).add(line.staff_id)
+        listed = instead_of_usual if len(instead_of_usual) > 0 else usual
     by_list = speakers([person for person in people if person.staff_id in listed], staff, at, rota)
     if by_list:
         return by_list, listed

@@ -20,8 +20,9 @@ absence = typer.Typer(help="Who is away, and who hears instead.", no_args_is_hel
 def import_duties(file: ListFile, as_json: AsJson = False) -> None:
     """Put in a duty list from a CSV or Excel file, all or none.
 
-    Columns: staff_id, from_day, to_day, from_time, to_time, and if wanted weekdays (digits 1 to 7, such as 12345) and
-    note. For each role and division in it, the lines that begin on or after its first day there are replaced.
+    Columns: staff_id, from_day, to_day, from_time, to_time, and if wanted weekdays (digits 1 to 7, such as 12345),
+    override (yes: for its time this line takes the place of those that are none) and note. For each role and division
+    in it, the lines that begin on or after its first day there are replaced, overrides and others each by their like.
     """
     people = with_stores(lambda stores: stores.rosters.posts())
     rows = read_list(lambda: read_duties(file, people), as_json=as_json)

@@ -14,7 +14,7 @@ from services.notifier.sheets import Row, RowFault, refuse_faulty, rows_of
 from services.notifier.store.rosters import DutyRow, HolidayRow
 
 DUTY_FIELDS = ("staff_id", "from_day", "to_day", "from_time", "to_time")
-OPTIONAL_DUTY_FIELDS = ("weekdays", "note")
+OPTIONAL_DUTY_FIELDS = ("weekdays", "override", "note")
 HOLIDAY_FIELDS = ("day", "name")
 OPTIONAL_HOLIDAY_FIELDS = ("workday",)
 LONGEST_NOTE = 200
@@ -62,11 +62,12 @@ def _duty(row: Row, people: Mapping[str, StaffMember]) -> DutyRow | None:
     begins = _checked(row, "from_time", _time(row.text("from_time")), "give a time from 00:00 to 23:59")
     ends = _checked(row, "to_time", _time(row.text("to_time")), "give a time from 00:00 to 24:00")
     weekdays = _weekdays(row)
+    overrides = yes_or_no(row, "override", empty=False)
     note = row.text("note")
     row.check("note", plain(note, LONGEST_NOTE) == note, f"give at most {LONGEST_NOTE} printable characters")
     if person is None or first is None or last is None or begins is None or ends is None:
         return None
-    line = Duty(person.staff_id, person.role, person.division, first, last, begins, ends, weekdays)
+    line = Duty(person.staff_id, person.role, person.division, first, last, begins, ends, weekdays, overrides)
     return DutyRow(line, note or None)
 
 

@@ -1,6 +1,7 @@
 """Duty lists, absences and what was stored of a routing, on a real database."""
 
 import json
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 
 import pytest
@@ -136,6 +137,21 @@ async def test_a_duty_list_replaces_what_begins_on_or_after_its_first_day_for_it
         register = await rosters.register(noon, noon)
         assert register.rota.on_duty("township", TOWNSHIP, noon) == {expected}
     assert register.rota.on_duty("county", COUNTY, noon) == {"county-1"}
+
+
+async def test_an_import_of_overrides_leaves_the_usual_lines_as_they_are_and_the_other_way_round(parts, rosters):
+    await parts.people(*STAFF)
+    usual, later = duty("town-1", "township", TOWNSHIP), duty("town-1", "township", TOWNSHIP, begins=time(9))
+    swapped = DutyRow(replace(duty("town-2", "township", TOWNSHIP).line, overrides=True), "调班")
+    assert [await rosters.save_duties(rows) for rows in ([usual], [swapped], [later], [swapped])] == [0, 0, 1, 1]
+    noon = datetime.combine(TODAY, time(12), SHANGHAI)
+    register = await rosters.register(noon, noon)
+    assert len(register.rota.duties) == 2
+    await parts.take(make_change("orange"))
+    assert {who: why for who, why in (await heard(parts))[0].items() if who.startswith("town")} == {
+        "town-1": "off_duty",
+        "town-2": "told_role",
+    }
 
 
 async def test_a_program_reads_why_within_its_own_division_alone(engine, clock):

@@ -1,6 +1,7 @@
 """Duty lists, absences and holidays: who is at their post when, and what everybody who is not told is told about it."""
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -64,6 +65,22 @@ def test_on_a_holiday_the_sunday_lines_count_and_on_its_make_up_day_the_monday_l
     lines = tuple(shift(one.staff_id, days=(sunday, sunday), weekdays=one.weekdays) for one in lines)
     noon = local(sunday, "12:00")
     assert Rota(lines, holidays={sunday: True}).on_duty("township", TOWNSHIP, noon) == {"weekday"}
+
+
+def test_for_its_time_an_override_takes_the_place_of_the_usual_lines():
+    usual = shift("usual", hours=("00:00", "00:00"))
+    swapped = replace(shift("swapped", hours=("12:00", "18:00")), overrides=True)
+    found = [
+        Rota((usual, swapped)).on_duty("township", TOWNSHIP, local(MONDAY, hour))
+        for hour in ("11:59", "12:00", "18:00")
+    ]
+    assert found == [{"usual"}, {"swapped"}, {"usual"}]
+
+
+def test_an_override_of_people_who_cannot_hear_leaves_no_alert_unheard():
+    staff = [person("c"), person("usual", "township", TOWNSHIP), person("mute", "township", TOWNSHIP, channels=())]
+    rota = Rota((shift("usual"), replace(shift("mute"), overrides=True)))
+    assert verdicts(staff, rota) == {"c": Heard.TOLD_ROLE, "usual": Heard.TOLD_ROLE, "mute": Heard.NO_CHANNEL}
 
 
 def test_of_a_township_with_a_duty_list_only_those_on_duty_are_told():

@@ -185,6 +185,14 @@ def test_a_duty_list_is_read_with_the_post_of_each_person(tmp_path):
     assert weekend.line == Duty("d-1", "duty_officer", COUNTY, date(2026, 3, 7), date(2026, 3, 8), time(), time())
 
 
+def test_a_line_that_takes_the_place_of_others_says_so(tmp_path):
+    rows = ["t-1,2026-03-02,2026-03-02,08:00,18:00,是", "t-1,2026-03-03,2026-03-03,08:00,18:00,"]
+    text = "\n".join(["staff_id,from_day,to_day,from_time,to_time,override", *rows])
+    assert [row.line.overrides for row in read_duties(write(tmp_path, text), PEOPLE)] == [True, False]
+    with pytest.raises(FileRefused, match="line 2: override: give yes or no"):
+        read_duties(write(tmp_path, text.replace("是", "perhaps")), PEOPLE)
+
+
 def test_days_and_times_of_an_excel_duty_list_are_read_as_excel_keeps_them(tmp_path):
     row = ["t-1", datetime(2026, 3, 2), date(2026, 3, 3), time(18), time(8), 67]
     (read,) = read_duties(workbook(tmp_path, DUTY_HEADER.split(","), row), PEOPLE)

@@ -65,7 +65,7 @@ def draw_duty(dice, person):
     moved = dice.random() < 0.1
     home = dice.choice(HOMES[person.role]) if moved else person.division
     last = first + timedelta(days=dice.randint(0, 4))
-    return Duty(person.staff_id, person.role, home, first, last, hours[0], hours[1], weekdays)
+    return Duty(person.staff_id, person.role, home, first, last, *hours, weekdays, overrides=dice.random() < 0.2)
 
 
 def draw_absence(dice, person, staff):

@@ -21,8 +21,9 @@ _DAY = timedelta(days=1)
 class Duty:
     """One line of a duty list: a shift on each day from from_day to to_day, both included.
 
-    weekdays: 1 (Monday) to 7; None: all. A shift whose to_time is not after its from_time ends on the next day, and
-    belongs to the day it begins on; equal times are 24 hours.
+    weekdays: 1 (Monday) to 7; None: all. overrides: while such a line lasts, the others do not count. A shift whose
+    to_time is not after its from_time ends on the next day, and belongs to the day it begins on; equal times are 24
+    hours.
     """
 
     staff_id: str
@@ -33,6 +34,7 @@ class Duty:
     from_time: time
     to_time: time
     weekdays: tuple[int, ...] | None = None
+    overrides: bool = False
 
     def shift(self, day: date) -> tuple[datetime, datetime]:
         """From when (included) to when (not any more) the shift lasts that begins on a day."""
@@ -63,8 +65,10 @@ class Rota:
 
     def on_duty(self, role: Role, division: str, at: datetime) -> frozenset[str]:
         """Who stands on the list of a role in a division at an instant; empty where no list says anybody."""
-        lines = (line for line in self.duties if (line.role, line.division) == (role, division))
-        return frozenset(line.staff_id for line in lines if self._lasts(line, at))
+        lines = [line for line in self.duties if (line.role, line.division) == (role, division)]
+        lasting = [line for line in lines if self._lasts(line, at)]
+        overriding = [line for line in lasting if line.overrides]
+        return frozenset(line.staff_id for line in overriding or lasting)
 
     def absences_of(self, staff_id: str, at: datetime) -> tuple[Absence, ...]:
         """The absences of a person that an instant lies in; empty: they are there."""

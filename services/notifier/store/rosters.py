@@ -70,18 +70,18 @@ class Rosters:
     async def save_duties(self, rows: Sequence[DutyRow]) -> int:
         """Put in a duty list, all or none; return how many lines it replaces.
 
-        For each role and division in it, the lines that begin on or after its first day there are replaced.
+        For each role and division in it, the lines that begin on or after its first day there are replaced; overrides
+        and others each by their like.
         """
-        first: dict[tuple[str, str], date] = {}
+        first: dict[tuple[str, str, bool], date] = {}
         for row in rows:
-            post = (row.line.role, row.line.division)
+            post = (row.line.role, row.line.division, row.line.overrides)
             first[post] = min(row.line.from_day, first.get(post, row.line.from_day))
         replaced = 0
         async with transaction(self._engine) as connection:
-            for (role, code), day in first.items():
-                gone = await connection.execute(
-                    delete(duty).where(duty.c.role == role, duty.c.division == code, duty.c.from_day >= day)
-                )
+            for (role, code, overrides), day in first.items():
+                its_like = (duty.c.role == role, duty.c.division == code, duty.c.overrides.is_(overrides))
+                gone = await connection.execute(delete(duty).where(*its_like, duty.c.from_day >= day))
                 replaced += gone.rowcount
             await connection.execute(insert(duty), [asdict(row.line) | {"note": row.note} for row in rows])
             await audit(connection, "command", "duty.imported", "duty", {"rows": len(rows), "replaced": replaced})

@@ -56,6 +56,7 @@ async def read_rota(connection: AsyncConnection, divisions: Collection[str], sta
                 row.from_time,
                 row.to_time,
                 None if row.weekdays is None else tuple(row.weekdays),
+                row.overrides,
             )
             for row in lines
         ),

@@ -73,7 +73,8 @@ contact = Table(
 )
 
 # Who takes turns when: a shift on each day from from_day to to_day, in the time of Asia/Shanghai. weekdays: 1 (Monday)
-# to 7, null: all. A shift whose to_time is not after its from_time ends on the next day.
+# to 7, null: all. A shift whose to_time is not after its from_time ends on the next day. overrides: for its time only
+# such lines count.
 duty = Table(
     "duty",
     METADATA,
@@ -87,6 +88,7 @@ duty = Table(
     Column("from_time", Time, nullable=False),
     Column("to_time", Time, nullable=False),
     Column("note", Text),
+    Column("overrides", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint("role in ('township', 'county', 'duty_officer')", name="role"),
     CheckConstraint("from_day <= to_day", name="days"),
     Index("ix_duty_division", "division", "to_day"),

@@ -1,4 +1,4 @@
-"""Codes by which people answer text messages, and the answers that were taken in."""
+"""Codes by which people answer text messages, the answers that were taken in, and duty lines that override others."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -26,9 +26,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sequence_id", name=op.f("pk_sms_reply")),
     )
     op.create_index("ix_sms_reply_at", "sms_reply", ["at"], unique=False)
+    op.add_column("duty", sa.Column("overrides", sa.Boolean(), server_default=sa.text("false"), nullable=False))
 
 
 def downgrade() -> None:
+    op.drop_column("duty", "overrides")
     op.drop_index("ix_sms_reply_at", table_name="sms_reply")
     op.drop_table("sms_reply")
     op.drop_table("reply_code")
