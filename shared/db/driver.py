@@ -1,7 +1,7 @@
 """The driver itself, for the few statements that move the rows of a whole batch.
 
 SQLAlchemy opens and ends the transaction; what goes through here is part of it. It saves the wrapping of each row and
-gives access to COPY, which takes rows at half the processor time of an INSERT from arrays (DECISIONS.md, NN).
+gives access to COPY, which takes rows at half the processor time of an INSERT from arrays (DECISIONS.md, 49).
 """
 
 from collections.abc import Iterable, Sequence
