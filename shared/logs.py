@@ -92,7 +92,8 @@ def configure_logs(service: str, level: str = "INFO") -> None:
 
 def log_beside_answers() -> None:
     """Write a command's logs to stderr: its stdout is its answer, which a program may read."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=sys.stderr))
+    # Asked for anew each time: who runs commands within a program of his own may have put another stream in its place.
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
