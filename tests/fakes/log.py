@@ -59,10 +59,9 @@ class FakePublisher:
         self.records.append(Written(topic.name, key, value, Receipt(partition, offset)))
         return self.records[-1].receipt
 
-    async def publish_in_order(
-        self, topic: Topic, key: str, values: Sequence[bytes], *, within_seconds: float
+    async def _take_in_order(
+        self, topic: Topic, key: str, values: Sequence[bytes], within_seconds: float
     ) -> Sequence[Receipt | TemporaryFailure]:
-        """Take records of one key; after the first failure, none."""
         outcomes: list[Receipt | TemporaryFailure] = []
         for value in values:
             if outcomes and isinstance(outcomes[-1], TemporaryFailure):
@@ -77,14 +76,14 @@ class FakePublisher:
     async def publish_many(
         self, topic: Topic, records: Sequence[tuple[str, bytes]], *, within_seconds: float
     ) -> Sequence[Receipt | TemporaryFailure]:
-        """Take records of many keys; those of one key as `publish_in_order` does."""
+        """Take records of many keys; of one key, none after the first failure."""
         places: dict[str, list[int]] = {}
         for place, (key, _) in enumerate(records):
             places.setdefault(key, []).append(place)
 
         async def of_key(key: str) -> Sequence[Receipt | TemporaryFailure]:
             values = [records[place][1] for place in places[key]]
-            return await self.publish_in_order(topic, key, values, within_seconds=within_seconds)
+            return await self._take_in_order(topic, key, values, within_seconds)
 
         by_key = await asyncio.gather(*map(of_key, places))
         taken = zip(places.values(), by_key, strict=True)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.notifier.core.alerting import Action, OpenAlert, Why, deadlines, decide, span_words
+from services.notifier.core.alerting import Action, OpenAlert, Why, deadlines, decide, say_span
 from shared.alerts import AlertStatus
 from shared.grades import RiskGrade
 from tests.fakes.notifier import NOW, WORDING, make_change, policy
@@ -151,4 +151,4 @@ def test_deadlines_follow_the_policys_timetable(grade, acknowledge, visit, steps
     ],
 )
 def test_spans_are_said_so_that_nobody_reads_more_time_than_there_is(span, zh, en):
-    assert span_words(span, WORDING) == (zh, en)
+    assert (say_span(span, WORDING.zh), say_span(span, WORDING.en)) == (zh, en)

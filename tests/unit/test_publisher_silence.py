@@ -94,7 +94,7 @@ async def test_the_same_goes_for_records_that_are_published_in_order(monkeypatch
     producers = Producers(deaf=1)
     async with connected(producers, monkeypatch) as publisher, asyncio.timeout(5):
         while True:
-            outcomes = await publisher.publish_in_order(GRADE_CHANGES, "h", [b"x", b"y"], within_seconds=0.05)
+            outcomes = await publisher.publish_many(GRADE_CHANGES, [("h", b"x"), ("h", b"y")], within_seconds=0.05)
             if not any(isinstance(outcome, TemporaryFailure) for outcome in outcomes):
                 break
             await asyncio.sleep(0.01)

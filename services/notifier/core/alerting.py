@@ -178,11 +178,6 @@ def emergency_plan(policy: Policy, now: datetime) -> tuple[PlanStep, ...]:
     )
 
 
-def span_words(span: timedelta, wording: Wording) -> tuple[str, str]:
-    """Say a length of time in Chinese and English; see `say_span`."""
-    return say_span(span, wording.zh), say_span(span, wording.en)
-
-
 def say_span(span: timedelta, words: Words) -> str:
     """Say a length of time: 2 hours, 1 hour 47 minutes, 3 days. Below a minute: one minute.
 

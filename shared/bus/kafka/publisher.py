@@ -91,12 +91,6 @@ class KafkaPublisher:
             raise outcome
         return outcome
 
-    async def publish_in_order(
-        self, topic: Topic, key: str, values: Sequence[bytes], *, within_seconds: float
-    ) -> Sequence[Receipt | TemporaryFailure]:
-        """Put records of one key on the log, in this order; see `publish_many`."""
-        return await self._put(topic, [(key, value) for value in values], within_seconds)
-
     async def publish_many(
         self, topic: Topic, records: Sequence[tuple[str, bytes]], *, within_seconds: float
     ) -> Sequence[Receipt | TemporaryFailure]:
