@@ -159,11 +159,14 @@ class Drafts:
         """Draft message and deliveries of a new revision; an alert that nobody can be told of is marked so."""
         routing = self._routing(row, decision)
         takes_back = SEND_REASONS[decision.why] in TAKEN_BACK
-        if row.closed_at is None and (silence := self._silence(row, decision)) is not None:
+        silence = None if row.closed_at is not None else self._silence(row, decision)
+        # What is taken back is told to whoever heard it, also in a silence, and then to nobody else.
+        before = self._told_before(row, () if silence else decision.roles) if routing is None else ()
+        if silence is not None and not before:
             named = routing or self.surroundings.register.route(row.division, decision.roles, self.surroundings.now)
             return self._keep_silent(row, change, decision, named, silence)
         row = heard_again(row)
-        recipients = self._told_before(row, decision.roles) if routing is None else routing.recipients
+        recipients = before if routing is None else routing.recipients
         if not recipients and routing is not None:
             self.steps.append(StepRow(row.alert_id, self.surroundings.now, StepKind.UNREACHABLE))
             row = replace(row, unreachable=True)

@@ -275,6 +275,21 @@ async def test_the_next_channel_is_not_used_at_night_for_what_waits_for_the_morn
     assert await fallbacks.pass_on_overdue(clock.now()) == 1
 
 
+async def test_what_waits_for_room_in_the_day_is_not_passed_on_to_the_next_channel_meanwhile(engine, clock):
+    parts, fallbacks = Parts(engine, clock), Fallbacks(engine)
+    ways = [Contact(ChannelName.WECOM_APP, "someone"), Contact(ChannelName.ALIYUN_SMS, "13800000000")]
+    await parts.people(make_person("cadre", email=None, contacts=ways))
+    await parts.take(make_change("orange"))
+    async with transaction(engine) as connection:
+        waits = "held = 'daily_cap', held_until = NULL, next_attempt_at = created_at"
+        await connection.execute(text(f"UPDATE delivery SET {waits}"))
+    clock.move(HOUR)
+    assert await fallbacks.pass_on_overdue(clock.now()) == 0
+    async with transaction(engine) as connection:
+        await connection.execute(text("UPDATE delivery SET held_until = created_at"))
+    assert await fallbacks.pass_on_overdue(clock.now()) == 1
+
+
 async def test_what_waits_is_no_shortcoming_but_is_counted(parts, clock):
     await parts.take(make_change("yellow"))
     clock.move(HOUR)

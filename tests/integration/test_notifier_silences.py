@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from services.notifier.act_on_alert import ActOnAlert
 from services.notifier.auth import Caller
@@ -158,6 +158,32 @@ async def test_what_was_told_as_milder_and_became_worse_in_a_silence_is_told_as_
     clock.move(3 * HOUR)
     await fire_all(parts)
     assert await told(parts) == [(0, "opened", ("cadre", "grid")), (4, "grade_worse", ALL)]
+
+
+async def test_a_correction_is_told_in_a_silence_to_those_who_heard_what_was_not_so_and_to_nobody_else(
+    parts, silences, clock
+):
+    await parts.take(make_change("red"))
+    async with transaction(parts.engine) as connection:
+        heard = delivery.c.staff_id.in_(("cadre", "county"))
+        await connection.execute(update(delivery).where(heard).values(status="sent", attempts=1))
+    clock.move(HOUR)
+    await silence(silences, clock)
+    await parts.take(make_change("yellow", "red", version=2, kind="replay", event_type="event.corrected"))
+    assert (await told(parts))[1:] == [(1, "corrected", ("cadre", "county"))]
+
+
+async def test_what_was_corrected_before_anybody_heard_of_it_is_told_at_the_silences_end_as_it_stands(
+    parts, silences, clock
+):
+    await silence(silences, clock)
+    await parts.take(make_change("red"))
+    clock.move(HOUR)
+    await parts.take(make_change("yellow", "red", version=2, kind="replay", event_type="event.corrected"))
+    assert await told(parts) == []
+    clock.move(2 * HOUR)
+    await fire_all(parts)
+    assert await told(parts) == [(3, "opened", ("cadre", "grid"))]
 
 
 async def test_at_its_end_the_present_grade_counts(parts, silences, clock):

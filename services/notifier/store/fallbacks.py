@@ -45,9 +45,6 @@ _IN_DIGESTS = delivery.c.digest_id.in_(
     )
 )
 
-# What had to wait has its chance from then on.
-_told_from = func.greatest(delivery.c.created_at, delivery.c.held_until)
-
 
 @dataclass(frozen=True, slots=True)
 class Unserved:
@@ -132,6 +129,7 @@ async def _waiting(
             delivery.c.channel.in_(ONE_IS_ENOUGH),
             delivery.c.grade >= URGENT_FROM,
             delivery.c.passed_on_at.is_(None),
+            or_(delivery.c.held.is_(None), delivery.c.held_until <= now),
             or_(delivery.c.attempts >= ATTEMPTS_BEFORE_NEXT, now - PATIENCE >= _DUE_SINCE),
         )
         .order_by(delivery.c.grade.desc(), delivery.c.delivery_id)
