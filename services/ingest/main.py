@@ -6,6 +6,7 @@ import typer
 from prometheus_client import CollectorRegistry
 
 from services.ingest import keys
+from services.ingest.load_test import load_test
 from services.ingest.settings import IngestSettings
 from services.ingest.wiring import ingest
 from shared.clock import SystemClock
@@ -21,6 +22,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cli.add_typer(keys.commands, name="keys")
+cli.command("load-test")(load_test)
 add_common_commands(cli)
 
 
