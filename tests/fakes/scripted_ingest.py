@@ -39,6 +39,7 @@ class ScriptedIngest:
     unannounced: list[str] = field(default_factory=list)
     open_now: Counter[str] = field(default_factory=Counter)
     most_open_for_one_household: int = 0
+    connections: int = 0
 
     @property
     def url(self) -> str:
@@ -47,6 +48,7 @@ class ScriptedIngest:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one connection's requests."""
+        self.connections += 1
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 lines = head.decode().lower().split("\r\n")

@@ -166,6 +166,12 @@ async def test_what_may_pass_is_sent_again_with_the_same_id(ingest: ScriptedInge
     assert [json.loads(body)["id"] for body in ingest.bodies] == ["0", "0", "0"]
 
 
+async def test_connections_are_kept_from_one_request_to_the_next(ingest: ScriptedIngest) -> None:
+    async with loop_against(ingest, connections=2) as (loop, tally):
+        await loop.run(parcels(50), every_seconds=0.002, seconds=0.1, on_tick=lambda _: None)
+    assert (tally.taken, ingest.connections) == (50, 2)
+
+
 async def test_a_lost_connection_is_opened_anew_and_the_event_goes_again(ingest: ScriptedIngest) -> None:
     ingest.answers = ["reset", "take_and_reset"]
     async with loop_against(ingest) as (loop, tally):

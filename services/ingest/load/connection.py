@@ -58,6 +58,7 @@ class Connection(asyncio.Protocol):
         self._retry_after: float | None = None
         self._body: list[bytes] = []
         self._reply: Reply | None = None
+        self._is_last = False
 
     # --- asyncio and the parser
 
@@ -92,9 +93,11 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """Put the answer together."""
         self._reply = Reply(self._parser.get_status_code(), self._retry_after, b"".join(self._body))
+        # Asked for later, the parser no longer knows.
+        self._is_last = not self._parser.should_keep_alive()
 
     def _settle(self, reply: Reply) -> None:
-        if not self._parser.should_keep_alive() and self._transport is not None:
+        if self._is_last and self._transport is not None:
             self._transport.close()
         self._begin()
         if self._is_waiting:

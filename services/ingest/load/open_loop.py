@@ -53,6 +53,10 @@ class OpenLoop:
         except (OSError, TimeoutError) as error:
             raise Unreachable(f"{self._target.host}:{self._target.port} cannot be reached: {error}") from error
 
+    def now(self) -> float:
+        """Seconds since the run began."""
+        return self._loop.time() - self._began
+
     async def run(
         self,
         parcels: Iterator[Parcel],
@@ -69,8 +73,8 @@ class OpenLoop:
         self._began = self._loop.time()
         planned = max(1, round(seconds / every_seconds))
         made = 0
-        while made < planned or (self._has_work() and self._now() < seconds + drain_seconds):
-            now = self._now()
+        while made < planned or (self._has_work() and self.now() < seconds + drain_seconds):
+            now = self.now()
             while made < planned and made * every_seconds <= now:
                 parcel = next(parcels)
                 parcel.intended = made * every_seconds
@@ -82,7 +86,7 @@ class OpenLoop:
                 self._due.append(heapq.heappop(self._later)[2])
             self._pump()
             on_tick(now)
-            next_at = made * every_seconds - self._now() if made < planned else TICK_SECONDS
+            next_at = made * every_seconds - self.now() if made < planned else TICK_SECONDS
             await asyncio.sleep(max(next_at, TICK_SECONDS))
         self._give_up()
 
@@ -96,14 +100,14 @@ class OpenLoop:
                 parcel = next(parcels, None)
                 exhausted = parcel is None
                 if parcel is not None:
-                    parcel.intended = self._now()
+                    parcel.intended = self.now()
                     given_up_at = parcel.intended + DRAIN_SECONDS
                     self._tally.begin(parcel)
                     self._due.append(parcel)
-            while self._later and self._later[0][0] <= self._now():
+            while self._later and self._later[0][0] <= self.now():
                 self._due.append(heapq.heappop(self._later)[2])
             self._pump()
-            if self._now() > given_up_at:
+            if self.now() > given_up_at:
                 break
             await asyncio.sleep(TICK_SECONDS)
         self._give_up()
@@ -114,9 +118,6 @@ class OpenLoop:
             task.cancel()
         for connection in [*self._idle, *self._under_way]:
             connection.close()
-
-    def _now(self) -> float:
-        return self._loop.time() - self._began
 
     def _has_work(self) -> bool:
         return bool(self._due or self._later or self._under_way)
@@ -140,7 +141,7 @@ class OpenLoop:
             self._again(parcel, parcel.bodies, PAUSE_SECONDS)
             self._reopen(PAUSE_SECONDS)
             return
-        again = self._tally.answered(parcel, reply, self._now())
+        again = self._tally.answered(parcel, reply, self.now())
         if again:
             self._again(parcel, again, PAUSE_SECONDS if reply.retry_after is None else reply.retry_after)
         if connection.is_open:
@@ -151,7 +152,7 @@ class OpenLoop:
 
     def _again(self, parcel: Parcel, bodies: list[bytes], after_seconds: float) -> None:
         parcel.bodies = bodies
-        heapq.heappush(self._later, (self._now() + after_seconds, next(self._numbers), parcel))
+        heapq.heappush(self._later, (self.now() + after_seconds, next(self._numbers), parcel))
 
     def _reopen(self, after_seconds: float) -> None:
         task = self._loop.create_task(self._open_one(after_seconds))

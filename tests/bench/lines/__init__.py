@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from tests.bench.lines import (
     core,
     decoding,
+    ingest,
     scorer_growth,
     scorer_nights,
     scorer_rate,
@@ -16,6 +17,7 @@ from tests.bench.measurement import Measurement
 MEASUREMENTS: Sequence[Measurement] = [
     *core.MEASUREMENTS,
     *decoding.MEASUREMENTS,
+    *ingest.MEASUREMENTS,
     *scorer_rate.MEASUREMENTS,
     *scorer_reading.MEASUREMENTS,
     *scorer_stages.MEASUREMENTS,

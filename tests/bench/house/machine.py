@@ -1,0 +1,79 @@
+"""All three services on one place, with people to be told and a receiver that keeps a journal."""
+
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.demo.people import StaffMember
+from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.programs import service_command
+from services.ingest.load.target import Target
+from tests.bench.bench import Bench
+from tests.bench.edge.keys import make_key
+from tests.bench.house.people import write_people
+from tests.bench.platform import BenchPlatform, Place
+from tests.bench.processes import Program
+
+COMMAND_SECONDS = 120.0
+TELLING = {"SHOUWANG_NOTIFIER_WEBHOOK_ALLOW_PRIVATE": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Where messages come to. journal: see `receiver`."""
+
+    base_url: str
+    journal: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What runs. services: by name."""
+
+    place: Place
+    target: Target
+    services: dict[str, Program]
+    receiver: Receiver
+
+
+@asynccontextmanager
+async def receiving(bench: Bench, name: str) -> AsyncIterator[Receiver]:
+    """Run a receiver with an empty journal of this name."""
+    platform = await bench.platform()
+    port, journal = free_port(0), platform.scratch / f"{name}.journal"
+    journal.unlink(missing_ok=True)
+    argv = [sys.executable, "-m", "tests.bench.house.receiver", str(port), str(journal)]
+    async with platform.command(f"receiver-{name}", argv) as running:
+        running.check()
+        yield Receiver(f"http://{LOOPBACK}:{port}", journal)
+
+
+async def import_people(
+    platform: BenchPlatform, place: Place, villages: Sequence[str], staff: Sequence[StaffMember]
+) -> None:
+    """Make the people known at a place, by the notifier's own commands."""
+    divisions, people = write_people(platform.scratch, villages, staff)
+    for kind, file in (("divisions", divisions), ("staff", people)):
+        argv = service_command("notifier", kind, "import", str(file))
+        async with platform.command(f"import-{kind}", argv, place, TELLING) as importing:
+            await importing.wait_end(COMMAND_SECONDS)
+
+
+@asynccontextmanager
+async def whole_machine(
+    bench: Bench, place: Place, receiver: Receiver, villages: Sequence[str], staff: Sequence[StaffMember]
+) -> AsyncIterator[Machine]:
+    """Run the three services, ready, with these people to tell."""
+    platform = await bench.platform()
+    await import_people(platform, place, villages, staff)
+    key = await make_key(place)
+    async with AsyncExitStack() as stack:
+        services = {
+            kind: await stack.enter_async_context(platform.service(kind, place, settings=TELLING))
+            for kind in ("ingest", "scorer", "notifier")
+        }
+        for service in services.values():
+            await service.wait_ready()
+        yield Machine(place, Target.of(services["ingest"].base_url, key), services, receiver)
