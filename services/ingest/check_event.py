@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from pydantic import ValidationError
@@ -24,6 +24,8 @@ MAX_FAULTS = 20
 MAX_LEVELS = 4
 # Days of the past by their nature: a year mistyped into the future would silence the household until then.
 _DAYS_THAT_HAVE_COME = (("baseline", "as_of"), ("enrolled_on",), ("monitored_on",))
+_HOLDING_DAYS = frozenset(path[0] for path in _DAYS_THAT_HAVE_COME)
+_SURELY_LATE_ENOUGH = datetime.combine(EARLIEST_DAY + timedelta(days=2), time(), UTC)
 _PLAIN = frozenset({str, int, bool, type(None)})
 _TYPES: Mapping[str, EventType] = {wire_type(name): event_type for name, event_type in EVENT_TYPES.items()}
 # W3C Trace Context: version 255 and ids of zeros only are not valid.
@@ -40,7 +42,8 @@ def check_event(document: object, key: AccessKey, now: datetime) -> EventMessage
     event_type = _TYPES.get(event.type)
     if event_type is None:
         raise _unknown_type()
-    faults = [*_payload_faults(event_type, event.data), *_faults_together(event_type, event, now)]
+    faults = _payload_faults(event_type, event.data)
+    faults += _faults_together(event_type, event, now)
     # Where a model has found one already, it need not be said twice.
     faults = faults or list(personal_numbers(event))
     if faults:
@@ -97,20 +100,26 @@ def _free_faults(value: object, path: str, levels: int) -> Iterator[Fault]:
             yield from _free_faults(inner, path + pointer(step), levels - 1)
 
 
-def _faults_together(event_type: EventType, event: EventMessage, now: datetime) -> Iterator[Fault]:
+def _faults_together(event_type: EventType, event: EventMessage, now: datetime) -> list[Fault]:
+    faults: list[Fault] = []
     if event.sourceclass is SourceClass.SELF and refused_from_self(event_type.type):
-        yield Fault("/sourceclass", "not_from_self", "a household cannot send this type about itself")
-    if event.occurred_on < EARLIEST_DAY:
-        yield Fault("/time", "too_early", f"time may not lie before {EARLIEST_DAY.isoformat()}")
-    for path in _DAYS_THAT_HAVE_COME:
-        day = _day_at(event.data, path)
-        if day is None:
-            continue
-        latest = day_of(now + MAX_AHEAD)
-        if not EARLIEST_DAY <= day <= latest:
-            yield Fault(pointer("data", *path), "day_out_of_range", f"give a day from {EARLIEST_DAY} to {latest}")
+        faults.append(Fault("/sourceclass", "not_from_self", "a household cannot send this type about itself"))
+    # The day in Shanghai is only worked out where it may matter.
+    if event.time < _SURELY_LATE_ENOUGH and event.occurred_on < EARLIEST_DAY:
+        faults.append(Fault("/time", "too_early", f"time may not lie before {EARLIEST_DAY.isoformat()}"))
+    if not _HOLDING_DAYS.isdisjoint(event.data):
+        faults += _faults_of_days(event.data, day_of(now + MAX_AHEAD))
     if event_type.area_event and event.subject != event.division:
-        yield Fault("/subject", "not_the_division", "this type is about a division: give the same code as in division")
+        detail = "this type is about a division: give the same code as in division"
+        faults.append(Fault("/subject", "not_the_division", detail))
+    return faults
+
+
+def _faults_of_days(payload: Mapping[str, Any], latest: date) -> Iterator[Fault]:
+    for path in _DAYS_THAT_HAVE_COME:
+        day = _day_at(payload, path)
+        if day is not None and not EARLIEST_DAY <= day <= latest:
+            yield Fault(pointer("data", *path), "day_out_of_range", f"give a day from {EARLIEST_DAY} to {latest}")
 
 
 def _day_at(payload: Mapping[str, Any], path: Sequence[str]) -> date | None:
@@ -124,12 +133,13 @@ def _day_at(payload: Mapping[str, Any], path: Sequence[str]) -> date | None:
 
 
 def _check_scopes(scopes: Scopes, event_type: EventType, event: EventMessage) -> None:
-    concerned = [event.division]
+    is_inside = scopes.covers(event.division)
     if event_type.area_event:
-        concerned += event.data.get("divisions", ())
-    if event_type.type == "registry.moved":
-        concerned.append(event.data["division"])  # nobody moves a household to where he may not write
-    if not all(scopes.covers(division) for division in concerned):
+        is_inside = is_inside and all(map(scopes.covers, event.data.get("divisions", ())))
+    elif event_type.type == "registry.moved":
+        # Nobody moves a household to where he may not write.
+        is_inside = is_inside and scopes.covers(event.data["division"])
+    if not is_inside:
         raise RefusedRequest("forbidden", f"the key's division scope is {scopes.division}; this lies outside it")
     if not scopes.may_write(event_type.type):
         raise RefusedRequest("forbidden", "the key's event type scope does not hold this type")

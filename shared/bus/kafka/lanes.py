@@ -1,8 +1,8 @@
 """The way of records to one producer: a lane for each partition, and always one batch of a lane on its way.
 
 What arrives while a batch is on its way waits and goes together in the next one, so batches are as large as the log is
-slow, and a record that comes alone goes at once. This costs a third of the library's own way, which keeps a future for
-each record and holds an open batch back for a while; and a record that nobody waits for any more is not sent at all.
+slow. A record that comes alone goes at once; where there was another just now, it waits a moment for company. This costs
+a third of the library's own way, which keeps a future for each record; and what nobody waits for any more is not sent.
 """
 
 import asyncio
@@ -15,6 +15,9 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerClosed
 from shared.bus.kafka.partitions import partition_of
 from shared.bus.ports import Receipt
 
+# After a batch this recent, a lane counts as busy; the next one then waits so long for more records.
+BUSY_SECONDS = 0.005
+COMPANY_SECONDS = 0.001
 # More than the broker takes for one record; refused here, it does not spoil its batch.
 MAX_RECORD_BYTES = 1_048_576
 
@@ -63,13 +66,15 @@ class Lane:
         # Of calls that are over, at most.
         self._late = 0
         self._under_way: list[_Waiting] = []
+        self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
+        self._idle_since = 0.0
 
     def put(self, handover: Handover, place: int, key: bytes, value: bytes) -> None:
         """Put a record at the end of the lane."""
         self._waiting.append((handover, place, key, value))
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
+            self._task = self._loop.create_task(self._run())
 
     def let_go(self) -> None:
         """Note that nobody waits any more for one record; what it holds is freed once such records are the majority."""
@@ -89,6 +94,8 @@ class Lane:
 
     async def _run(self) -> None:
         try:
+            if self._loop.time() - self._idle_since < BUSY_SECONDS:
+                await asyncio.sleep(COMPANY_SECONDS)
             while self._waiting:
                 batch = self._next_batch()
                 if self._under_way:
@@ -101,6 +108,7 @@ class Lane:
         finally:
             self._under_way = []
             self._task = None
+            self._idle_since = self._loop.time()
 
     def _next_batch(self) -> Any:
         """Move what is waiting into a batch, until it is full."""

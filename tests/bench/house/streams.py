@@ -1,4 +1,4 @@
-"""What is sent to the whole machine: the usual mix about enrolled households, and grave illnesses of some in between."""
+"""What is sent to the whole machine: the usual mix about enrolled households, with grave illnesses of some in it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
