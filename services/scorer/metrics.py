@@ -15,6 +15,7 @@ class ScorerMetrics:
         grades = [grade.code for grade in RiskGrade]
         self.events = metrics.counter("events_total", "Records by what became of them", outcome=OUTCOMES)
         self.quarantined = metrics.counter("quarantined_total", "Records put in quarantine", reason=REASONS)
+        self.overtaken = metrics.counter("overtaken_events_total", "Events applied ahead of a backlog")
         self.changes = metrics.counter("grade_changes_total", "Changes of held grades by the new grade", grade=grades)
         self.replays = metrics.counter("replays_total", "Households rebuilt from their ledger by a correction")
         self.clues = metrics.counter("clues_total", "Events' households that no register knows, first met")

@@ -6,7 +6,9 @@ quarantine and the partition's position together. Whatever fails, all of it is a
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from services.scorer.apply_outcomes import ApplyOutcomes
 from services.scorer.computing import Computing
@@ -17,15 +19,30 @@ from services.scorer.outcome import Outcome
 from services.scorer.poison_limits import WINDOW, Refusals, limit_passed
 from services.scorer.read_record import ReceivedEvent, RefusedRecord, read_record
 from services.scorer.sort_batch import UNCOUNTED_REASONS, PartitionOf, SortedBatch, refuse_strays, sort_batch
-from services.scorer.store import ScorerStore, ScorerTransaction
+from services.scorer.store import ScorerStore, ScorerTransaction, StateRow
 from shared.bus.ports import Claim, PartitionBatch, Record, TopicPartition
 from shared.clock import Clock
 from shared.errors import PartitionHalted
 from shared.events.household_event import HouseholdEvent
+from shared.grades import RiskGrade
 from shared.logs import get_logger
 from shared.policy import Policies
 
 log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Folded:
+    """What a transaction's records amount to: sorted, and folded onto the households as they are stored."""
+
+    work: SortedBatch
+    stored: Mapping[str, StateRow]
+    outcomes: list[Outcome]
+
+    @property
+    def grown_serious(self) -> list[Outcome]:
+        """Those that make a household's grade worse and serious."""
+        return [one for one in self.outcomes if _grew_serious(self.stored.get(one.state.household_id), one)]
 
 
 class ScoreEvents:
@@ -86,27 +103,65 @@ class ScoreEvents:
         read = [*batch.read, *await self.read(batch.records[len(batch.read) :])]
         now = self._clock.now()
         async with self._store.transaction(batch.partition) as tx:
-            events = [one for one in read if isinstance(one, ReceivedEvent)]
-            known = await tx.known([event.identity for event in events])
-            stored = await tx.states({event.household_id for event in events})
-            work = sort_batch(batch, refuse_strays(batch, read, stored, self._partition_of), known)
-
-            def fold(household_id: str, history: Sequence[HouseholdEvent] | None) -> Outcome:
-                return fold_household(stored.get(household_id), work.fresh[household_id], history, now, self._policies)
-
-            outcomes = await self._outcomes.fold(tx, work.fresh, fold)
+            folded = await self._fold(tx, batch, read, now)
+            work, outcomes = folded.work, folded.outcomes
             refusals = await self._within_limits(tx, batch, _counted(work, outcomes))
             await self._outcomes.write(tx, outcomes, now)
             await tx.add_quarantine(work.refused)
             await tx.advance(batch, work.fates())
         self._refusals[batch.partition] = refusals
         self._metrics.batch_seconds.observe(time.perf_counter() - started)
-        self._count(work, outcomes)
-        self._outcomes.tell(outcomes)
+        self._count_passed(work)
+        self._tell(outcomes)
+
+    async def would_grow_serious(self, partition: TopicPartition, records: Sequence[Record]) -> set[str]:
+        """Return the households that these records alone would bring a worse and serious grade; changes nothing.
+
+        Other records may lie before them, so this is a good guess and no verdict. Raises TemporaryFailure.
+        """
+        read = await self.read(records)
+        async with self._store.transaction(partition) as tx:
+            folded = await self._fold(tx, PartitionBatch(partition, Claim(0, None), records), read, self._clock.now())
+        return {outcome.state.household_id for outcome in folded.grown_serious}
+
+    async def overtake(self, partition: TopicPartition, claim: Claim, records: Sequence[Record]) -> None:
+        """Apply records ahead of their turn, where that brings their household a worse and serious grade.
+
+        records: of each household all from `claim.next_offset` on, in their order, up to some offset. The position
+        stays; when it comes to them, the ledger has them from their very places. What is to be refused, and what would
+        park a household, is left to its turn. Raises TemporaryFailure, LostOwnership.
+        """
+        read, now = await self.read(records), self._clock.now()
+        async with self._store.transaction(partition) as tx:
+            await tx.hold(claim)
+            folded = await self._fold(tx, PartitionBatch(partition, claim, records), read, now)
+            outcomes = [outcome for outcome in folded.grown_serious if not outcome.newly_parked]
+            await self._outcomes.write(tx, outcomes, now)
+        overtaken = sum(len(outcome.ledger) for outcome in outcomes)
+        self._metrics.overtaken.inc(overtaken)
+        log.info("events went ahead of their turn", partition=str(partition), events=overtaken)
+        self._tell(outcomes)
 
     async def caught_up(self, partition: TopicPartition, claim: Claim) -> bool:
         """Judge households for which a day has come, or for which a person asks; True while there are more."""
         return await self._anew.caught_up(partition, claim)
+
+    async def _fold(
+        self,
+        tx: ScorerTransaction,
+        batch: PartitionBatch,
+        read: Sequence[ReceivedEvent | RefusedRecord],
+        now: datetime,
+    ) -> _Folded:
+        events = [one for one in read if isinstance(one, ReceivedEvent)]
+        known = await tx.known([event.identity for event in events])
+        stored = await tx.states({event.household_id for event in events})
+        work = sort_batch(batch, refuse_strays(batch, read, stored, self._partition_of), known)
+
+        def fold(household_id: str, history: Sequence[HouseholdEvent] | None) -> Outcome:
+            return fold_household(stored.get(household_id), work.fresh[household_id], history, now, self._policies)
+
+        return _Folded(work, stored, await self._outcomes.fold(tx, work.fresh, fold))
 
     async def _within_limits(
         self, tx: ScorerTransaction, batch: PartitionBatch, counted: Sequence[tuple[int, str]]
@@ -121,17 +176,25 @@ class ScoreEvents:
                 raise PartitionHalted("too_many_refused", _what_to_do(batch, passed, counted))
         return before.with_more(offsets)
 
-    def _count(self, work: SortedBatch, outcomes: Sequence[Outcome]) -> None:
-        now = self._clock.now()
+    def _count_passed(self, work: SortedBatch) -> None:
         self._metrics.events.labels("duplicate").inc(work.repeats)
         self._metrics.events.labels("quarantined").inc(len(work.refused))
         for refused in work.refused:
             self._metrics.quarantined.labels(refused.reason).inc()
             log.warning("record put in quarantine", reason=refused.reason, offset=refused.record.offset)
+
+    def _tell(self, outcomes: Sequence[Outcome]) -> None:
+        now = self._clock.now()
         for outcome in outcomes:
             self._metrics.events.labels(outcome.label).inc(len(outcome.ledger))
             for row in outcome.ledger:
                 self._metrics.event_seconds.observe(max(0.0, (now - row.received.recorded_at).total_seconds()))
+        self._outcomes.tell(outcomes)
+
+
+def _grew_serious(before: StateRow | None, outcome: Outcome) -> bool:
+    grade = outcome.state.grade
+    return grade is not None and grade >= RiskGrade.ORANGE and (before is None or grade > (before.grade or 0))
 
 
 def _counted(work: SortedBatch, outcomes: Sequence[Outcome]) -> list[tuple[int, str]]:

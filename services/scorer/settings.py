@@ -31,6 +31,14 @@ class ScorerSettings(HttpSettings):
             description="how long the timers of a new day wait, so that the last events of the old day come first",
         ),
     ] = 10.0
+    overtake_after_seconds: Annotated[
+        float,
+        Field(
+            ge=1,
+            le=86_400,
+            description="how long the next event in turn may have waited before fresh serious events go ahead of it",
+        ),
+    ] = 30.0
     policies: Annotated[
         DirectoryPath | None,
         Field(description="folder of policy files; without it the national default that ships with Shouwang"),

@@ -1,10 +1,10 @@
-"""What is to be done with each record of a batch: apply it, pass over a repeat, or put it in quarantine."""
+"""What is to be done with each record of a batch: apply it, pass over what is known, or put it in quarantine."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.scorer.read_record import ReceivedEvent, RefusedRecord
-from services.scorer.store import StateRow
+from services.scorer.store import KnownEvent, StateRow
 from shared.bus.ports import PartitionBatch
 from shared.db.positions import Fates
 
@@ -17,15 +17,20 @@ UNCOUNTED_REASONS = ("CONFLICTING_DUPLICATE",)
 
 @dataclass(slots=True)
 class SortedBatch:
-    """The records of a batch, by what is to be done with them."""
+    """The records of a batch, by what is to be done with them.
+
+    overtaken: how many were applied ahead of their turn; the ledger has them from this very place.
+    """
 
     fresh: dict[str, list[ReceivedEvent]] = field(default_factory=dict)
     refused: list[RefusedRecord] = field(default_factory=list)
     repeats: int = 0
+    overtaken: int = 0
 
     def fates(self) -> Fates:
         """What becomes of the records."""
-        return Fates(applied=sum(map(len, self.fresh.values())), repeated=self.repeats, quarantined=len(self.refused))
+        applied = sum(map(len, self.fresh.values())) + self.overtaken
+        return Fates(applied=applied, repeated=self.repeats, quarantined=len(self.refused))
 
 
 def refuse_strays(
@@ -55,20 +60,23 @@ def refuse_strays(
 
 
 def sort_batch(
-    batch: PartitionBatch, read: Sequence[ReceivedEvent | RefusedRecord], known: Mapping[bytes, bytes]
+    batch: PartitionBatch, read: Sequence[ReceivedEvent | RefusedRecord], known: Mapping[bytes, KnownEvent]
 ) -> SortedBatch:
     """Tell first deliveries from repeats, and repeats from other events that use the same identity.
 
-    known: identity -> content hash of those that the ledger has.
+    known: by identity, what the ledger has.
     """
+    here = batch.partition.partition
     work, seen = SortedBatch(), dict(known)
     for at, one in enumerate(read):
         if isinstance(one, RefusedRecord):
             work.refused.append(one)
         elif one.identity not in seen:
-            seen[one.identity] = one.content_hash
+            seen[one.identity] = KnownEvent(one.content_hash, here, one.offset)
             work.fresh.setdefault(one.household_id, []).append(one)
-        elif seen[one.identity] == one.content_hash:
+        elif seen[one.identity] == (one.content_hash, here, one.offset):
+            work.overtaken += 1
+        elif seen[one.identity].content_hash == one.content_hash:
             work.repeats += 1
         else:
             detail = "another event came first under this source and id"

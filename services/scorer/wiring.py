@@ -12,13 +12,14 @@ from prometheus_client import CollectorRegistry
 from services.scorer.app import create_app
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.outbox_relay import OutboxRelay
+from services.scorer.overtake import Overtake
 from services.scorer.reconcile import Reconcile, ReconcileMetrics
 from services.scorer.score_event import ScoreEvents
 from services.scorer.settings import ScorerSettings
 from services.scorer.store import ScorerStore
 from services.scorer.verify import refold
 from shared.bus.consumer_loop import ConsumerLoop, LoopMetrics
-from shared.bus.kafka import KafkaPublisher, kafka_consumer, partition_of
+from shared.bus.kafka import KafkaPublisher, kafka_consumer, kafka_reader, partition_of
 from shared.bus.progress import ProgressWatch
 from shared.clock import Clock
 from shared.db.books import snapshot
@@ -95,6 +96,14 @@ async def scorer(
             read_ahead=handler.read,
         )
 
+        overtake = Overtake(
+            loop,
+            consumer,
+            lambda: kafka_reader(settings.kafka_bootstrap_servers, f"shouwang-scorer-overtake-{name}"),
+            handler,
+            after_seconds=settings.overtake_after_seconds,
+        )
+
         async def schema_is_ours() -> None:
             await check_schema(engine, newest)
 
@@ -119,6 +128,7 @@ async def scorer(
             {
                 "clock": database_clock.run,
                 "consume": loop.run,
+                "overtake": overtake.run,
                 "progress": ProgressWatch(loop, consumer).run,
                 "reconcile": reconcile.run,
                 "relay": relay.run,

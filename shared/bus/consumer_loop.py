@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 
 from shared.bus.lane import Lane, Pace, Surroundings
 from shared.bus.loop_metrics import LoopMetrics
-from shared.bus.ports import BatchHandler, GapInLog, LogConsumer, Record, TopicPartition
+from shared.bus.ports import BatchHandler, Errand, GapInLog, LogConsumer, Record, TopicPartition
 from shared.bus.prefetch import ReadAhead
 from shared.bus.turns import Turns
 from shared.errors import HALT_REASONS, TemporaryFailure
@@ -114,6 +114,16 @@ class ConsumerLoop:
         return {
             partition: lane.next_offset or 0 for partition, lane in self._partitions.items() if lane.epoch is not None
         }
+
+    def waiting_since_ms(self) -> dict[TopicPartition, int]:
+        """Return, for the partitions that are behind, when the record that is next in turn was written."""
+        waiting = {partition: lane.waiting_since_ms for partition, lane in self._partitions.items()}
+        return {partition: since for partition, since in waiting.items() if since is not None}
+
+    def ask(self, partition: TopicPartition, errand: Errand) -> None:
+        """Have something done by the partition's owner, between two batches; forgotten if that is not us by then."""
+        if partition in self._partitions:
+            self._partitions[partition].ask(errand)
 
     def _count_turn(self) -> None:
         """Count a turn once each lane has ended the step that it was in when the turn began."""

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
 from shared.bus.loop_metrics import LoopMetrics
-from shared.bus.ports import BatchHandler, Claim, GapInLog, LogConsumer, PartitionBatch, Record, TopicPartition
+from shared.bus.ports import BatchHandler, Claim, Errand, GapInLog, LogConsumer, PartitionBatch, Record, TopicPartition
 from shared.bus.prefetch import Prefetch, ReadAhead
 from shared.bus.turns import Turns
 from shared.errors import LostOwnership, PartitionHalted, TemporaryFailure
@@ -70,6 +70,7 @@ class Lane:
         self._read_ahead = surroundings.read_ahead
         self._batch_records = self._pace.max_records
         self._ahead = Prefetch(partition, most_records=2 * self._pace.max_records, most_bytes=bytes_ahead)
+        self._errands: list[Errand] = []
         self._resting = False
         self._ended = False
         self._woken = asyncio.Event()
@@ -93,6 +94,11 @@ class Lane:
         end = self._consumer.end_offset(self.partition)
         return end is not None and (self.next_offset or 0) >= end
 
+    @property
+    def waiting_since_ms(self) -> int | None:
+        """When the record that is next in turn was written, Unix milliseconds, as far as it has arrived."""
+        return None if self.epoch is None else self._ahead.oldest_ms
+
     def take_in(self, records: Sequence[Record]) -> None:
         """Keep what has arrived; what comes before the claim is thrown away, and will be fetched again."""
         if self.epoch is not None:
@@ -104,6 +110,12 @@ class Lane:
         if self.epoch is not None:
             self._ahead.gap = gap
             self._rest_if_full()
+
+    def ask(self, errand: Errand) -> None:
+        """Have this done before the next batch, unless the partition is held or taken away before it is begun."""
+        if self.epoch is not None:
+            self._errands.append(errand)
+            self._woken.set()
 
     def end(self) -> None:
         """Start nothing any more; what is under way is finished, what waits is forgotten."""
@@ -136,11 +148,11 @@ class Lane:
                 await self._claim()
             else:
                 await self._sleep(self._try_at - now)
-        elif len(self._ahead):
+        elif self._errands or len(self._ahead):
             async with self._turns.one():
                 # While it waited for its turn, all this may have come to an end.
                 if self._goes_on() and not stop.is_set():
-                    await self._apply()
+                    await (self._run_errand() if self._errands else self._apply())
         elif self._ahead.gap is not None:
             raise self._ahead.gap
         elif self._idle_work_at <= now and self.is_caught_up:
@@ -162,6 +174,11 @@ class Lane:
             self._resting = False
             self.epoch, self.next_offset = claim
             await self._consumer.begin(self.partition, claim.next_offset)
+
+    async def _run_errand(self) -> None:
+        with self._step_under_way():
+            assert self.epoch is not None
+            await self._errands.pop(0)(Claim(self.epoch, self.next_offset))
 
     async def _apply(self) -> None:
         with self._step_under_way():
@@ -247,6 +264,7 @@ class Lane:
     def _let_go(self) -> None:
         self._consumer.hold(self.partition)
         self._ahead.begin(None)
+        self._errands.clear()
         self.epoch = None
 
     @contextmanager

@@ -1,6 +1,6 @@
 """What the services ask of a partitioned, ordered log. `kafka.py` answers it with aiokafka."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -58,6 +58,10 @@ class PartitionBatch:
     def next_offset(self) -> int:
         """The offset to read after this batch."""
         return self.records[-1].offset + 1
+
+
+Errand = Callable[[Claim], Awaitable[None]]
+"""A piece of work that only a partition's owner may do, between two of its batches. Raises TemporaryFailure."""
 
 
 class GapInLog(PartitionHalted):
@@ -126,6 +130,14 @@ class LogConsumer(Protocol):
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Tell the group's coordinator how far we are; advice for operators' tools, nothing depends on it."""
+        ...
+
+
+class LogReader(Protocol):
+    """Reads stretches of partitions and moves nobody's position."""
+
+    def read(self, partition: TopicPartition, start: int, end: int) -> AsyncIterator[Sequence[Record]]:
+        """Give the records from offset start to before end, some at a time. Raises TemporaryFailure."""
         ...
 
 

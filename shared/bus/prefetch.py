@@ -39,6 +39,11 @@ class Prefetch:
         return len(self._records)
 
     @property
+    def oldest_ms(self) -> int | None:
+        """When the record that is next was written, Unix milliseconds; None while there is none."""
+        return self._records[0].timestamp_ms if self._records else None
+
+    @property
     def is_full(self) -> bool:
         """Whether no more should be fetched."""
         return self.gap is not None or len(self) >= self._most_records or self._bytes >= self._most_bytes

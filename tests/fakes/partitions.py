@@ -1,7 +1,7 @@
 """Partitions of a log in memory that keep to the port: each is given from where `begin` says, and not while held."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 from shared.bus.ports import Record, TopicPartition
 
@@ -63,3 +63,17 @@ class MemoryPartitions:
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         self.committed = dict(offsets)
+
+
+class MemoryReader:
+    """Implements LogReader on the same records. asked: the stretches that were read."""
+
+    def __init__(self, log: MemoryPartitions) -> None:
+        self._log = log
+        self.asked: list[tuple[TopicPartition, int, int]] = []
+
+    async def read(self, partition: TopicPartition, start: int, end: int) -> AsyncIterator[Sequence[Record]]:
+        self.asked.append((partition, start, end))
+        for at in range(start, end, 100):
+            await asyncio.sleep(0)
+            yield self._log.records[partition][at : min(at + 100, end)]

@@ -308,3 +308,56 @@ async def test_a_step_that_never_ends_is_not_taken_for_progress() -> None:
             await watch.run(asyncio.Event())
         assert handler.positions[TWO] == 10
         books.blocked[ONE].set()
+
+
+async def test_an_errand_is_run_between_two_batches_by_the_owner_at_its_position() -> None:
+    log, books = MemoryPartitions({ONE: records(2_000)}), Books()
+    seen: list[Claim] = []
+
+    async def errand(claim: Claim) -> None:
+        assert not books.under_way[ONE]
+        assert claim == (books.epochs[ONE], books.positions[ONE])
+        seen.append(claim)
+
+    async with consuming(log, books, max_records=50) as loop:
+        await read_to(books, 50, ONE)
+        for _ in range(5):
+            loop.ask(ONE, errand)
+            await asyncio.sleep(0.01)
+        await read_to(books, 2_000, ONE)
+    assert len(seen) == 5
+    assert seen[0].next_offset < 2_000
+
+
+async def test_an_errand_that_fails_for_a_passing_reason_holds_the_partition_like_a_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(consumer_loop, "FIRST_PAUSE_SECONDS", 0.01)
+    log, books = MemoryPartitions({ONE: records(500)}), Books()
+
+    async def errand(_claim: Claim) -> None:
+        raise TemporaryFailure("away")
+
+    async with consuming(log, books, max_records=50) as loop:
+        await read_to(books, 50, ONE)
+        loop.ask(ONE, errand)
+        await read_to(books, 500, ONE)
+    assert books.epochs[ONE] == 2
+
+
+async def test_an_errand_for_a_partition_that_is_taken_away_is_forgotten() -> None:
+    log, books = MemoryPartitions({ONE: records(500), TWO: records(500)}), Books()
+    done: list[Claim] = []
+
+    async def errand(claim: Claim) -> None:
+        done.append(claim)
+
+    async with consuming(log, books, max_records=50) as loop:
+        books.blocked[ONE] = asyncio.Event()
+        while not books.under_way[ONE]:
+            await asyncio.sleep(0.005)
+        loop.ask(ONE, errand)
+        log.assign(TWO)
+        books.blocked[ONE].set()
+        await read_to(books, 500, TWO)
+    assert done == []

@@ -4,10 +4,11 @@ reading: households and their ledgers. scoring: the transaction of a partition b
 operator's commands read and write.
 """
 
-from services.scorer.store.rows import LedgerRow, ParkedHousehold, QuarantineRow, StateRow, TransitionRow
+from services.scorer.store.rows import KnownEvent, LedgerRow, ParkedHousehold, QuarantineRow, StateRow, TransitionRow
 from services.scorer.store.scoring import ScorerStore, ScorerTransaction
 
 __all__ = [
+    "KnownEvent",
     "LedgerRow",
     "ParkedHousehold",
     "QuarantineRow",

@@ -2,8 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 
 from services.scorer.read_record import ReceivedEvent
+
+
+class KnownEvent(NamedTuple):
+    """An event that the ledger has: the hash of what was sent, and where on the topic it was read."""
+
+    content_hash: bytes
+    topic_partition: int
+    topic_offset: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.scorer.read_record import RefusedRecord
 from services.scorer.store.reading import STATE_COLUMNS, HouseholdReader
-from services.scorer.store.rows import LedgerRow, StateRow, TransitionRow
+from services.scorer.store.rows import KnownEvent, LedgerRow, StateRow, TransitionRow
 from shared.bus.ports import Claim, PartitionBatch, TopicPartition
 from shared.db.driver import AlreadyThere, Driver
 from shared.db.outbox import Message, add_to_outbox
@@ -19,7 +19,12 @@ from shared.db.positions import Fates, Positions, RefusalTerms
 from shared.db.session import transaction
 from shared.errors import TemporaryFailure
 
-_KNOWN = text("SELECT identity, content_hash FROM event_ledger WHERE identity = ANY(CAST(:identities AS bytea[]))")
+_KNOWN = text(
+    """
+    SELECT identity, content_hash, topic_partition, topic_offset FROM event_ledger
+    WHERE identity = ANY(CAST(:identities AS bytea[]))
+    """
+)
 _DUE = text(
     f"""
     SELECT {STATE_COLUMNS} FROM household_state
@@ -143,10 +148,10 @@ class ScorerTransaction(HouseholdReader):
         self._partition = partition
         self._positions = positions
 
-    async def known(self, identities: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Return identity -> content hash of those events that the ledger has."""
+    async def known(self, identities: Sequence[bytes]) -> dict[bytes, KnownEvent]:
+        """Return, by identity, those events that the ledger has."""
         rows = await self._connection.execute(_KNOWN, {"identities": list(identities)})
-        return {row.identity: row.content_hash for row in rows}
+        return {identity: KnownEvent(*event) for identity, *event in rows}
 
     async def due(self, today: date, limit: int) -> list[StateRow]:
         """Return enrolled households of the partition whose result can have changed by today, oldest day first."""

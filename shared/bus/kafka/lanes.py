@@ -1,8 +1,9 @@
 """The way of records to one producer: a lane for each partition, and always one batch of a lane on its way.
 
 What arrives while a batch is on its way waits and goes together in the next one, so batches are as large as the log is
-slow. A record that comes alone goes at once; where there was another just now, it waits a moment for company. This costs
-a third of the library's own way, which keeps a future for each record; and what nobody waits for any more is not sent.
+slow. A record that comes alone goes at once; where there was another just now, it waits a moment for company. This
+costs a third of the library's own way, which keeps a future for each record; and what nobody waits for any more is not
+sent.
 """
 
 import asyncio

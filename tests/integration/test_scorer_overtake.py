@@ -1,0 +1,214 @@
+"""Fresh serious events go ahead of a backlog, and nothing about the backlog or the household's order changes by it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from random import Random
+
+import pytest
+from prometheus_client import CollectorRegistry
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.scorer import overtake
+from services.scorer.overtake import Overtake
+from services.scorer.verify import refold
+from shared.bus.consumer_loop import ConsumerLoop, LoopMetrics
+from shared.bus.ports import Claim, LogReader, PartitionBatch, Record
+from shared.errors import LostOwnership
+from shared.events.envelope import EventMessage
+from shared.metrics import ServiceMetrics
+from tests.fakes.partitions import MemoryPartitions, MemoryReader
+from tests.fakes.scorer import PARTITION, ScorerUnderTest
+from tests.messages import enrolment, make_message
+from tests.services import rows, until
+
+pytestmark = pytest.mark.integration
+
+HOUSEHOLDS = [f"H{number}" for number in range(6)]
+
+
+def small_cost(household_id: str, id: str | None = None) -> EventMessage:
+    return make_message("health.hospitalisation", household_id, {"self_pay_yuan": 10}, id=id)
+
+
+def grave_illness(household_id: str) -> EventMessage:
+    return make_message("health.hospitalisation", household_id, {"self_pay_yuan": 300_000})
+
+
+def as_records(events: Sequence[EventMessage], first: int = 0, written_ms: int = 0) -> list[Record]:
+    return [Record(first + at, one.subject.encode(), one.to_bytes(), written_ms) for at, one in enumerate(events)]
+
+
+async def hand_over(scorer: ScorerUnderTest, claim: Claim, records: Sequence[Record]) -> Claim:
+    batch = PartitionBatch(PARTITION, claim, records)
+    await scorer.handler.handle(batch)
+    return Claim(claim.epoch, batch.next_offset)
+
+
+async def position(engine: AsyncEngine) -> tuple[int, int, int, int]:
+    """(next offset, applied, repeated, quarantined)"""
+    [found] = await rows(engine, "SELECT next_offset, applied, repeated, quarantined FROM partition_position")
+    return tuple(found)
+
+
+async def ledger(engine: AsyncEngine, household_id: str) -> list[int]:
+    """The offsets of a household's events, in its order."""
+    found = await rows(
+        engine, "SELECT topic_offset FROM event_ledger WHERE household_id = :id ORDER BY household_seq", id=household_id
+    )
+    return [row.topic_offset for row in found]
+
+
+async def grade(engine: AsyncEngine, household_id: str) -> int:
+    [found] = await rows(engine, "SELECT grade FROM household_state WHERE household_id = :id", id=household_id)
+    return found.grade
+
+
+async def test_what_goes_ahead_is_graded_at_once_and_counts_when_its_turn_comes(engine: AsyncEngine) -> None:
+    scorer = ScorerUnderTest(engine)
+    claim = await scorer.take(enrolment("H1"), enrolment("H2"))
+    backlog = [small_cost("H1"), small_cost("H2"), small_cost("H2"), grave_illness("H1"), small_cost("H2")]
+    records = as_records(backlog, first=2)
+    await scorer.handler.overtake(PARTITION, claim, [one for one in records if one.key == b"H1"])
+    assert await grade(engine, "H1") == 4
+    assert await ledger(engine, "H1") == [0, 2, 5]
+    assert await position(engine) == (2, 2, 0, 0)
+    await hand_over(scorer, claim, records)
+    assert await position(engine) == (7, 7, 0, 0)
+    assert await ledger(engine, "H1") == [0, 2, 5]
+    assert await ledger(engine, "H2") == [1, 3, 4, 6]
+    assert scorer.count("overtaken_events_total") == 2
+    changes = await rows(engine, "SELECT new_grade FROM grade_transition WHERE household_id = 'H1' ORDER BY version")
+    assert [row.new_grade for row in changes] == [0, 4]
+
+
+async def test_what_changes_no_grade_for_the_worse_waits_for_its_turn(engine: AsyncEngine) -> None:
+    scorer = ScorerUnderTest(engine)
+    claim = await scorer.take(enrolment("H1"))
+    records = as_records([small_cost("H1"), small_cost("H1")], first=1)
+    assert await scorer.handler.would_grow_serious(PARTITION, records) == set()
+    await scorer.handler.overtake(PARTITION, claim, records)
+    assert await ledger(engine, "H1") == [0]
+
+
+async def test_a_former_owner_lets_nothing_go_ahead(engine: AsyncEngine) -> None:
+    scorer = ScorerUnderTest(engine)
+    claim = await scorer.take(enrolment("H1"))
+    await scorer.handler.claim(PARTITION)
+    with pytest.raises(LostOwnership):
+        await scorer.handler.overtake(PARTITION, claim, as_records([grave_illness("H1")], first=1))
+    assert await ledger(engine, "H1") == [0]
+
+
+async def test_a_repeat_and_a_conflict_in_the_backlog_have_their_fates_all_the_same(engine: AsyncEngine) -> None:
+    scorer = ScorerUnderTest(engine)
+    claim = await scorer.take(enrolment("H1"))
+    cost, grave = small_cost("H1", id="same"), grave_illness("H1")
+    other = make_message("health.hospitalisation", "H1", {"self_pay_yuan": 11}, id="same")
+    records = as_records([cost, cost, other, grave, grave], first=1)
+    await scorer.handler.overtake(PARTITION, claim, records)
+    assert await ledger(engine, "H1") == [0, 1, 4]
+    await hand_over(scorer, claim, records)
+    assert await position(engine) == (6, 3, 2, 1)
+
+
+def random_history(random: Random) -> list[EventMessage]:
+    """Enrolments, then costs small and grave, refutations and repeats."""
+    events = [enrolment(one) for one in HOUSEHOLDS]
+    for number in range(120):
+        household_id = random.choice(HOUSEHOLDS)
+        kind = random.random()
+        if kind < 0.08:
+            events.append(grave_illness(household_id))
+        elif kind < 0.18:
+            events.append(random.choice(events))
+        elif kind < 0.3:
+            earlier = random.choice([one for one in events if one.subject == household_id])
+            events.append(make_message("event.refuted", household_id, {"ref": earlier.id}))
+        else:
+            events.append(small_cost(household_id, id=f"c{number}"))
+    return events
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_whoever_goes_ahead_and_when_the_end_is_the_same(engine: AsyncEngine, seed: int) -> None:
+    random = Random(seed)
+    events = random_history(random)
+    records = as_records(events)
+    scorer = ScorerUnderTest(engine)
+    claim = await scorer.handler.claim(PARTITION)
+    went_ahead = 0.0
+    while (at := claim.next_offset or 0) < len(records):
+        claim = await hand_over(scorer, claim, records[at : at + random.randint(1, 20)])
+        start, end = claim.next_offset or 0, random.randint(claim.next_offset or 0, len(records))
+        chosen = {one.encode() for one in random.sample(HOUSEHOLDS, 3)}
+        await scorer.handler.overtake(PARTITION, claim, [one for one in records[start:end] if one.key in chosen])
+    went_ahead = scorer.count("overtaken_events_total")
+    first_places: dict[str, dict[str, int]] = {one: {} for one in HOUSEHOLDS}
+    for offset, event in enumerate(events):
+        first_places[event.subject].setdefault(event.id, offset)
+    for household_id, places in first_places.items():
+        assert await ledger(engine, household_id) == sorted(places.values())
+    different = sum(map(len, first_places.values()))
+    assert await position(engine) == (len(events), different, len(events) - different, 0)
+    assert await refold(scorer.store, HOUSEHOLDS, scorer.policies) == []
+    assert went_ahead > 0
+
+
+class Slow:
+    """The scorer's handler, which takes its time for each batch."""
+
+    def __init__(self, scorer: ScorerUnderTest) -> None:
+        self._handler = scorer.handler
+        self.claim, self.caught_up = scorer.handler.claim, scorer.handler.caught_up
+
+    async def handle(self, batch: PartitionBatch) -> None:
+        await asyncio.sleep(0.02)
+        await self._handler.handle(batch)
+
+
+@asynccontextmanager
+async def consuming(
+    log: MemoryPartitions, scorer: ScorerUnderTest, reader: LogReader, *, after_seconds: float
+) -> AsyncIterator[None]:
+    stop, metrics = asyncio.Event(), LoopMetrics(ServiceMetrics("test", CollectorRegistry()))
+    loop = ConsumerLoop(log, Slow(scorer), metrics, max_records=10)
+
+    def open_reader() -> AbstractAsyncContextManager[LogReader]:
+        return nullcontext(reader)
+
+    overtaking = Overtake(loop, log, open_reader, scorer.handler, after_seconds=after_seconds)
+    running = [asyncio.create_task(loop.run(stop)), asyncio.create_task(overtaking.run(stop))]
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.gather(*running)
+
+
+@pytest.mark.parametrize(("age_seconds", "goes_ahead"), [(60, True), (0, False)])
+async def test_only_a_backlog_that_is_old_is_overtaken(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch, age_seconds: int, goes_ahead: bool
+) -> None:
+    monkeypatch.setattr(overtake, "LOOK_EVERY_SECONDS", 0.05)
+    scorer = ScorerUnderTest(engine)
+    await scorer.take(*[enrolment(one) for one in HOUSEHOLDS])
+    ordinary = [small_cost(HOUSEHOLDS[number % 5]) for number in range(1_500)]
+    written_ms = int((time.time() - age_seconds) * 1000)
+    events = [*[enrolment(one) for one in HOUSEHOLDS], *ordinary, small_cost("H5"), grave_illness("H5")]
+    log = MemoryPartitions({PARTITION: as_records(events, written_ms=written_ms)})
+
+    async def is_red() -> bool:
+        return await grade(engine, "H5") == 4
+
+    async def is_done() -> bool:
+        return (await position(engine))[0] == len(events)
+
+    async with consuming(log, scorer, MemoryReader(log), after_seconds=30):
+        await until(is_red, 60)
+        [decided] = await rows(engine, "SELECT (SELECT next_offset FROM partition_position) AS position")
+        assert (decided.position < 1_500) is goes_ahead
+        await until(is_done, 60)
+    assert await position(engine) == (len(events), len(events), 0, 0)
+    assert await refold(scorer.store, HOUSEHOLDS, scorer.policies) == []
