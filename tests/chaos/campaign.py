@@ -35,7 +35,7 @@ class Session:
     @property
     def runs(self) -> list[str]:
         """Their names."""
-        return [f"{result.code}s{result.seed}" for result in self.results]
+        return [result.run for result in self.results]
 
 
 class Campaign:
@@ -98,7 +98,7 @@ class Campaign:
             result = await run_fault(world, journals, fault, seed, self._commit)
             if result.only_vacuous:
                 say(f"{fault.code:<4} seed {seed}  tested nothing ({result.verdict}) and is run once more")
-                result = await run_fault(world, journals, fault, seed, self._commit)
+                result = await run_fault(world, journals, fault, seed, self._commit, attempt=2)
             self._note(result)
             session.results.append(result)
             session.heard_within = max(session.heard_within, fault.heard_within)

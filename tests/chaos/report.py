@@ -1,5 +1,10 @@
-"""docs/fault-report.md from the kept results: `python -m tests.chaos.report`, or --report after a campaign."""
+"""docs/fault-report.md from the kept results: `python -m tests.chaos.report`, or --report after a campaign.
 
+With --after COMMIT,..., of older states of the code comes what was not run again with the last one: for when only the
+injection of a few faults was mended.
+"""
+
+import argparse
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -46,10 +51,11 @@ eight faults every service is restarted and those runs are judged together again
 """
 
 
-def write_report(path: Path = REPORT) -> Path:
-    """Write the report of the campaign that ran last; return where."""
+def write_report(path: Path = REPORT, after: Sequence[str] = ()) -> Path:
+    """Write the report of the campaign that ran last; return where. after: older states of the code, oldest first."""
     latest = json.loads(LATEST.read_text(encoding="utf-8"))
-    results = stored(latest["commit"])
+    by_run = {(one.code, one.seed): one for commit in (*after, latest["commit"]) for one in stored(commit)}
+    results = sorted(by_run.values(), key=lambda one: (_number(one.code), one.seed))
     path.parent.mkdir(exist_ok=True)
     path.write_text("\n".join(_lines(latest, results)) + "\n", encoding="utf-8")
     return path
@@ -64,7 +70,7 @@ def stored(commit: str) -> list[Result]:
 def _lines(latest: Mapping[str, Any], results: Sequence[Result]) -> Iterator[str]:
     day = datetime.fromtimestamp(latest["at"], UTC).date().isoformat()
     yield HEAD
-    yield f"Code: `{latest['commit']}`. Day: {day}. Machine: {machine()}.\n"
+    yield f"Code: {_code(results, latest['commit'])}. Day: {day}. Machine: {machine()}.\n"
     yield f"`{last_line(results)}`\n"
     yield from _table(results)
     yield "\n## Not run\n\n| fault | reason |\n| --- | --- |"
@@ -77,6 +83,16 @@ def _lines(latest: Mapping[str, Any], results: Sequence[Result]) -> Iterator[str
     yield "\n## What was held against each other\n"
     for name, words in INVARIANTS.items():
         yield f"- {name}: {words}"
+
+
+def _code(results: Sequence[Result], commit: str) -> str:
+    """The commits, the last one first, and which faults are of an older one."""
+    older: dict[str, list[str]] = defaultdict(list)
+    for result in results:
+        if result.commit != commit and result.code not in older[result.commit]:
+            older[result.commit].append(result.code)
+    named = [f"`{one}` for {', '.join(codes)}" for one, codes in older.items()]
+    return "; ".join([f"`{commit}`", *named])
 
 
 def _table(results: Sequence[Result]) -> Iterator[str]:
@@ -126,5 +142,13 @@ def _number(code: str) -> tuple[str, int]:
     return (code[0], int(code[1:])) if code[1:].isdigit() else ("~", 0)
 
 
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the report."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.report")
+    parser.add_argument("--after", default="", help="older states of the code, oldest first: abc,def")
+    given = parser.parse_args(arguments)
+    print(f"written: {write_report(after=[one for one in given.after.split(',') if one])}")
+
+
 if __name__ == "__main__":
-    print(f"written: {write_report()}")
+    main()

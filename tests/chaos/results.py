@@ -24,7 +24,8 @@ class Result:
 
     at: unix seconds of the start. recovery_seconds: from the end of the fault until everything was done; None = never.
     vacuous: why nothing was tested. broken: what went wrong beyond the judge's verdict. counts, proofs, why, figures:
-    the verdict's. earlier: verdicts of runs of the same code that were not valid, and that this one repeats.
+    the verdict's. earlier: verdicts of runs of the same code that were not valid, and that this one repeats. run: the
+    name that its households begin with.
     """
 
     code: str
@@ -43,6 +44,7 @@ class Result:
     why: Mapping[str, Sequence[str]] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
     earlier: Sequence[str] = field(default_factory=list)
+    run: str = ""
 
     @property
     def valid(self) -> bool:

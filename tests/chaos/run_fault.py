@@ -51,10 +51,12 @@ class Journals:
     events: Journal
 
 
-async def run_fault(world: World, journals: Journals, fault: Fault, seed: int, commit: str) -> Result:
-    """Run one fault and judge it."""
+async def run_fault(
+    world: World, journals: Journals, fault: Fault, seed: int, commit: str, *, attempt: int = 1
+) -> Result:
+    """Run one fault and judge it. attempt: in the same world, so that each has households of its own."""
     began, started = time.time(), time.monotonic()
-    world.run = RunName(f"{fault.code}s{seed}")
+    world.run = RunName(f"{fault.code}s{seed}" + ("" if attempt == 1 else f"a{attempt}"))
     load = world.load = Workload(
         base_url=lambda: world.services["ingest"].base_url,
         api_key=world.api_key,
@@ -88,6 +90,7 @@ async def run_fault(world: World, journals: Journals, fault: Fault, seed: int, c
         proofs=verdict.proofs,
         why=verdict.why,
         figures=verdict.figures,
+        run=world.run,
     )
     result.save()
     if not result.valid:

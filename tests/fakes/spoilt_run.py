@@ -1,6 +1,7 @@
 """An honest run to be spoilt, and handles on the things of it that can be."""
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,7 +9,7 @@ from typing import Any, TypeVar
 from tests.chaos.checker import Verdict, check
 from tests.chaos.checker.evidence import TABLES_FILE
 from tests.chaos.checker.tables import AlertRow, DeliveryRow, DigestRow, LedgerRow, StateRow, Tables, TransitionRow
-from tests.fakes.honest_run import HonestRun, Line
+from tests.fakes.honest_run import RUN, HonestRun, Line
 
 Proofs = Mapping[str, list[str]]
 """What must be convicted: anomaly -> ids"""
@@ -69,6 +70,12 @@ class Case:
     def told(self, message_id: str) -> Line:
         """The devices' line of a message."""
         return next(line for line in self.run.devices if line["message_id"] == message_id)
+
+    def forget_a_digest(self) -> None:
+        """Let a digest be on a device that the database, a backup since then, knows nothing of."""
+        line = deepcopy(dict(self.told(self.digest("webhook").message_id)))
+        self.run.devices.append(line | {"message_id": "msg_before_the_backup_was_restored"})
+        self.run.nemesis.append({"at": line["at"] + 0.001, "kind": "restored", "run": RUN})
 
     def answer(self, event_id: str, op: str = "ok") -> Line:
         """The client's line of an answer."""

@@ -150,6 +150,19 @@ def a_digest_reaches_another_person(case: Case) -> Proofs:
     return {"unsolicited": [digest.message_id]}
 
 
+def a_digest_comes_from_nowhere(case: Case) -> Proofs:
+    case.run.devices.append({**case.told(case.digest("webhook").message_id), "message_id": "msg_3"})
+    return {"unsolicited": ["msg_3"]}
+
+
+def a_digest_that_a_restored_backup_forgot_names_somebody_elses_alert(case: Case) -> Proofs:
+    case.forget_a_digest()
+    a_digest_names_somebody_elses_alert(case)
+    line = case.told(case.digest("webhook").message_id)
+    case.run.devices[-1]["alerts"] = [line["alerts"].pop()]
+    return {"unsolicited": [case.run.devices[-1]["message_id"]]}
+
+
 def a_digest_tells_too_much(case: Case) -> Proofs:
     digest = case.digest("webhook")
     body = json.loads(digest.body)
@@ -253,6 +266,8 @@ WRONG_TELLINGS: tuple[Spoil, ...] = (
     a_digest_names_somebody_elses_alert,
     a_digest_calls_a_household_by_anothers_number,
     a_digest_reaches_another_person,
+    a_digest_comes_from_nowhere,
+    a_digest_that_a_restored_backup_forgot_names_somebody_elses_alert,
     a_digest_tells_too_much,
     a_person_reads_a_canary_in_a_digest,
     an_answer_is_500,

@@ -66,6 +66,13 @@ async def test_what_is_wrong_is_convicted_and_nothing_else(house: House, tmp_pat
     assert verdict.proofs == proofs, verdict.why
 
 
+async def test_a_digest_that_a_restored_backup_forgot_is_no_message_from_nowhere(house: House, tmp_path: Path) -> None:
+    case = Case(deepcopy(house.run), deepcopy(house.tables), tmp_path)
+    case.forget_a_digest()
+    verdict = await case.judged()
+    assert verdict.valid, verdict.why
+
+
 async def test_a_run_is_judged_by_its_own_households_alone(house: House, tmp_path: Path) -> None:
     house.run.write(tmp_path)
     verdict = await check(house.run.evidence(tmp_path, house.dsn, run="T1s2"))

@@ -2,7 +2,8 @@
 
 Lines of the nemesis journal that the judge reads, by "kind" (all other kinds are for people):
     durability impossible from, durability impossible to    between them nothing may be answered 202 (I13)
-    restored         the database is now a backup; positions may have gone back (I9)
+    restored         the database is now a backup; positions may have gone back (I9), and digests be forgotten (I8);
+                     with {"partition"}: only this position was put back
     raw record       {"partition", "offset", "expect"}: put on household.events.v1 past ingest; expect: "quarantine",
                      "ledger" or "nothing" (a repeat). For "ledger": also {"body"}, the record's text (I1, I3)
     staff changed    who is told is not what the directory says now; recipients are not judged

@@ -49,6 +49,9 @@ class _Messages:
                     self._findings.convict("unsolicited", f"at {line['at']}", "a device took a message without id")
                 continue
             row = rows.get(message_id)
+            if row is None and line.get("alerts") and self._is_forgotten(line):
+                self._names(message_id, line["staff"], line["alerts"])
+                continue
             if row is None:
                 self._findings.convict("unsolicited", message_id, "reached a device, and no delivery is behind it")
                 continue
@@ -63,13 +66,20 @@ class _Messages:
         found, expected = (line["channel"], line["staff"]), (digest.channel, digest.staff_id)
         if any(what is not None and what != meant for what, meant in zip(found, expected, strict=True)):
             self._findings.convict("unsolicited", digest.message_id, f"reached {found}, and was meant for {expected}")
-        may_name = self._told_of[digest.staff_id]
-        for alert_id, household in line["alerts"]:
+        self._names(digest.message_id, digest.staff_id, line["alerts"])
+
+    def _is_forgotten(self, line: Line) -> bool:
+        """Whether a restored backup has forgotten this message. A digest is put together anew then, under a new id."""
+        return any(line["at"] <= mark["at"] for mark in self._journals.marks("restored") if "partition" not in mark)
+
+    def _names(self, message_id: str, staff_id: str, alerts: Iterable[tuple[str, str]]) -> None:
+        may_name = self._told_of[staff_id]
+        for alert_id, household in alerts:
             # Alerts of other runs may stand in it as well; of those nothing is known here.
             if alert_id in self._households and household != self._households[alert_id]:
-                self._findings.convict("unsolicited", digest.message_id, f"calls {alert_id} household {household}")
+                self._findings.convict("unsolicited", message_id, f"calls {alert_id} household {household}")
             elif alert_id in self._households and alert_id not in may_name:
-                self._findings.convict("unsolicited", digest.message_id, f"names {alert_id}, which is not theirs")
+                self._findings.convict("unsolicited", message_id, f"names {alert_id}, which is not theirs")
 
     def bodies(self) -> None:
         """Judge the words: a webhook says no more than what is thin."""

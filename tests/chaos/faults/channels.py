@@ -9,7 +9,7 @@ from random import Random
 from tests.chaos.base import Effect, Fault
 from tests.chaos.faults.promises import lasting, must
 from tests.chaos.faults.secure_channels import bad_certificates, mail_troubles
-from tests.chaos.faults.surge import surge
+from tests.chaos.faults.surge import HEARD_WITHIN_SECONDS, surge
 from tests.chaos.faults.telling import Told, lapse, people_again, restart_notifiers
 from tests.chaos.hooks import Planted
 from tests.chaos.journal import read_journal
@@ -185,7 +185,13 @@ FAULTS: Sequence[Fault] = (
     Fault("F53", "webhooks redirect, are gone, are not found", sent_elsewhere),
     Fault("F54", "webhooks and mail with bad certificates or old TLS", bad_certificates),
     Fault("F55", "mail deferred, refused, cut after DATA, without STARTTLS", mail_troubles),
-    Fault("F56", "500 households turn red at once while webhooks are throttled", surge, recovers_within=120.0),
+    Fault(
+        "F56",
+        "500 households turn red at once while webhooks are throttled",
+        surge,
+        recovers_within=120.0,
+        heard_within=HEARD_WITHIN_SECONDS,
+    ),
     Fault("F57", "every channel is down", everybody_unreachable),
     Fault("F59", "cadres, township and county are off duty", lasting(nobody_on_duty)),
 )

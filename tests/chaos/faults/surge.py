@@ -31,6 +31,8 @@ THROTTLE = "throttle:20"
 WITHIN_SECONDS = 60.0
 # The third message of a storm leaves 70 s after its first; then all of it has been told.
 TOLD_WITHIN_SECONDS = 90.0
+HEARD_WITHIN_SECONDS = WITHIN_SECONDS + TOLD_WITHIN_SECONDS
+"""Of the other households that turn red meanwhile: who has had his messages for the storm hears of them afterwards."""
 CLEARLY_SECONDS = 2.0
 ENROLMENT, ILLNESS = 0, 1
 

@@ -17,7 +17,7 @@ LEASE_SECONDS, SEND_SECONDS = 6, 5
 
 _WAITING_FOR_A_LOCK = """
     SELECT 1 FROM pg_stat_activity
-    WHERE application_name = :application AND wait_event_type = 'Lock' AND query ILIKE '%INTO event_ledger%'
+    WHERE application_name = :application AND wait_event_type = 'Lock' AND query ILIKE '%event_ledger%'
 """
 _LEASED = """
     SELECT delivery_id FROM delivery
