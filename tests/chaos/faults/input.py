@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 from tests.chaos.base import Effect, Fault
-from tests.chaos.faults.backlog import INJECTED_WITHIN_SECONDS, backlog
+from tests.chaos.faults.backlog import HEARD_WITHIN_SECONDS, INJECTED_WITHIN_SECONDS, backlog
 from tests.chaos.faults.callers import hostile_callers, torn_requests
 from tests.chaos.faults.history import out_of_order
 from tests.chaos.faults.poison import poison, versions_mixed
@@ -181,7 +181,14 @@ FAULTS: Sequence[Fault] = (
     Fault("F66", "poison straight on the topic", lasting(poison)),
     Fault("F67", "older and younger versions of the message mixed", lasting(versions_mixed)),
     Fault("F68", "one household has half of the load", hot_household),
-    Fault("F69", "a backlog is met at start", backlog, recovers_within=300.0, injected_within=INJECTED_WITHIN_SECONDS),
+    Fault(
+        "F69",
+        "a backlog is met at start",
+        backlog,
+        recovers_within=300.0,
+        injected_within=INJECTED_WITHIN_SECONDS,
+        heard_within=HEARD_WITHIN_SECONDS,
+    ),
     Fault("F70", "batches and bodies at and beyond their limits", lasting(too_large)),
     Fault("F71", "slow headers, slow bodies, idle and 2,000 connections", hostile_callers),
     Fault("F72", "requests torn, half closed, pipelined, of two lengths", lasting(torn_requests)),
