@@ -21,6 +21,8 @@ from tests.chaos.run_fault import Journals, judge, keep_evidence, run_fault
 from tests.chaos.world import NotDrained, World, drained
 
 RENEW_EVERY = 8
+# Sessions of one world. Brokers that saw many topics made and deleted have been unable to register after a crash.
+MOST_SESSIONS = 3
 AGAIN_WITHIN_SECONDS = 60.0
 
 
@@ -78,15 +80,19 @@ class Campaign:
     async def _run_all(
         self, world: World, journals: Journals, todo: Sequence[tuple[Fault, int]]
     ) -> Sequence[tuple[Fault, int]]:
-        """Run faults in one world; return what is left when its servers cannot be brought back.
+        """Run faults in one world; return what is left for another one.
 
-        Brokers can end in a state that they do not leave by themselves: after many topics were made and deleted,
-        Kafka's controllers have stumbled over one that was gone. That is no finding about our services; the run that
-        met it is invalid all the same.
+        That is so after some sessions, and when the servers cannot be brought back: brokers can end in a state that
+        they do not leave by themselves. That is no finding about our services; the run that met it is invalid all the
+        same.
         """
         session: Session | None = None
+        sessions = 0
         for number, (fault, seed) in enumerate(todo):
+            if session is None and sessions == MOST_SESSIONS:
+                return todo[number:]
             if session is None:
+                sessions += 1
                 try:
                     await world.renew()
                 except TimeoutError as error:
