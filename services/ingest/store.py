@@ -1,4 +1,7 @@
-"""Reads what the scorer has written about an event; ingest writes nothing here, and reads nothing to take an event."""
+"""Reads what the scorer shows of an event through its views applied_event and quarantined_record.
+
+Ingest writes nothing here, and reads nothing to take an event.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,17 +19,15 @@ MAX_ROWS = 100
 _SHORT = text("SET LOCAL statement_timeout = '2s'")
 
 _LEDGER = """
-    SELECT l.source, l.household_id, l.recorded_at, l.grade_before, l.grade_after, s.status AS household_status
-    FROM event_ledger AS l LEFT JOIN household_state AS s ON s.household_id = l.household_id
-    WHERE {event} AND l.key_id = :key_id
+    SELECT source, household_id, recorded_at, grade_before, grade_after, household_status FROM applied_event
+    WHERE {event} AND key_id = :key_id
     LIMIT :most
 """
 # By source and id: the ledger's primary key. By id alone: only for who does not name the source.
-_LEDGER_OF_ONE = text(_LEDGER.format(event="l.identity = :identity"))
-_LEDGER_OF_ANY_SOURCE = text(_LEDGER.format(event="l.event_id = :event_id"))
+_LEDGER_OF_ONE = text(_LEDGER.format(event="identity = :identity"))
+_LEDGER_OF_ANY_SOURCE = text(_LEDGER.format(event="event_id = :event_id"))
 _QUARANTINE = text("""
-    SELECT source, household_id, reason, detail, topic_offset, quarantined_at, retried_at IS NOT NULL AS retried
-    FROM quarantine
+    SELECT source, household_id, reason, detail, topic_offset, quarantined_at, retried FROM quarantined_record
     WHERE event_id = :event_id AND key_id = :key_id AND source IS NOT NULL
       AND (CAST(:source AS text) IS NULL OR source = :source)
     ORDER BY quarantine_id DESC
@@ -41,9 +42,9 @@ _WITHOUT_TRACE = text("""
     JOIN partition_position AS read
       ON read.consumer_group = :scorer AND read.topic = :topic AND read.partition = given.partition
      AND read.next_offset > given.place
-    WHERE NOT EXISTS (SELECT 1 FROM event_ledger AS l WHERE l.identity = given.identity)
+    WHERE NOT EXISTS (SELECT 1 FROM applied_event AS l WHERE l.identity = given.identity)
       AND NOT EXISTS (
-        SELECT 1 FROM quarantine AS q
+        SELECT 1 FROM quarantined_record AS q
         WHERE q.topic = :topic AND q.topic_partition = given.partition AND q.topic_offset = given.place
       )
 """)

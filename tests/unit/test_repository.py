@@ -10,6 +10,7 @@ from services.notifier.settings import NotifierSettings
 from services.scorer.settings import ScorerSettings
 
 REPOSITORY = Path(__file__).parents[2]
+SERVICES = ("ingest", "scorer", "notifier")
 
 
 def tracked_files() -> list[Path]:
@@ -45,3 +46,14 @@ def test_the_locks_hold_hashes_and_no_addresses() -> None:
         assert text.count("==") >= 40
         pinned = re.findall(r"^[a-zA-Z0-9._-]+(?:\[[a-z,]+\])?==.*\\$", text, re.M)
         assert len(pinned) == len(re.findall(r"^[a-zA-Z0-9]", text, re.M)), f"{lock.name}: something is not hashed"
+
+
+def test_no_service_reads_a_table_of_another_but_through_a_view() -> None:
+    tables = REPOSITORY / "shared" / "db" / "tables"
+    for owner in SERVICES[1:]:
+        owned = re.findall(r'^\w+ = Table\(\n    "(\w+)"', (tables / f"{owner}.py").read_text(encoding="utf-8"), re.M)
+        assert owned
+        named = re.compile(rf"\b(?:FROM|JOIN|INTO|UPDATE)\s+(?:{'|'.join(owned)})\b")
+        for other in set(SERVICES) - {owner}:
+            for path in (REPOSITORY / "services" / other).rglob("*.py"):
+                assert named.findall(path.read_text(encoding="utf-8")) == [], path

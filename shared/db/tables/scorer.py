@@ -61,7 +61,7 @@ event_ledger = Table(
 # body: the folded state, opaque to SQL. version: number of grade changes so far. topic_partition: the partition of
 # household.events.v1 that holds the household; the owner of that partition is the only writer of the row.
 # The notifier reads where a household lives through the view household_place, and which grade it holds through
-# household_grade.
+# household_grade. Ingest reads what became of an event through applied_event and quarantined_record.
 household_state = Table(
     "household_state",
     METADATA,
