@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel, ConfigDict
 
-from services.notifier.core.reasons import Code, Outcome, Stage
+from services.notifier.core.reasons import Code, Outcome, Stage, Wait
 from services.notifier.core.routing import Heard
 from shared.alerts import AlertStatus, ChannelName, DeliveryLine, SendReason, TimelineStep
 from shared.clock import to_rfc3339
@@ -27,18 +27,21 @@ class AttemptLine(_Shape):
 class WhyDelivery(DeliveryLine):
     """A delivery with each of its attempts, oldest first.
 
-    digest: in which digest it went, together with so many others; null: by itself. waits_for_turn_until: the person
-    has had as many messages as the policy lets anybody have, and gets the next one then, with all that waits.
+    digest: in which digest it goes or went, together with so many others; null: by itself. waits, waits_until: why it
+    is not sent yet, and until when, once known. waits_for_turn_until: the same for message_budget alone: the person has
+    had as many messages as the policy lets anybody have, and gets the next one then, with all that waits.
     """
 
     tries: tuple[AttemptLine, ...]
     digest: str | None = None
     digest_others: int | None = None
+    waits: Wait | None = None
+    waits_until: Instant | None = None
     waits_for_turn_until: Instant | None = None
 
 
 class WhyStep(_Shape):
-    """One stage of the way to a person. channel: of a receipt, by which. until: until when it waited, once known."""
+    """One stage of the way to a person. channel: of pace and receipt, by which. until: until when it waited, once known."""
 
     stage: Stage
     outcome: Outcome
@@ -94,6 +97,13 @@ class AlertWhy(_Shape):
         return self.model_copy(update={"revisions": tuple(revisions)})
 
 
+_WAITS = {
+    Wait.MESSAGE_BUDGET: "waits for the person's message budget, then goes out with all that waits",
+    Wait.RECEIVER_LIMIT: "waits for the receiver, which takes only so many messages at a time",
+    Wait.IN_DIGEST: "waits for its digest to be sent",
+}
+
+
 def explain(why: AlertWhy) -> list[str]:
     """Return the lines to print."""
     return [*_head(why), *_steps(why), *(line for revision in why.revisions for line in _revision(revision))]
@@ -127,14 +137,16 @@ def _revision(revision: WhyRevision) -> Iterator[str]:
             yield f"    by {line.channel}, {line.routed_as}: {line.status} after {line.attempts} attempts, {became}"
             if line.digest is not None:
                 yield f"      in digest {line.digest}, with {line.digest_others} others"
-            if line.waits_for_turn_until is not None:
-                until = to_rfc3339(line.waits_for_turn_until)
-                yield f"      waits for the person's message budget until {until}; then it goes out with all that waits"
+            if line.waits is not None:
+                yield f"      {_WAITS[line.waits]}{_until(line.waits_until)}"
             for tried in line.tries:
                 yield f"      {to_rfc3339(tried.at)} {tried.outcome} ({tried.detail})"
 
 
 def _step(step: WhyStep) -> str:
     by = f" by {step.channel}" if step.channel else ""
-    until = f" until {to_rfc3339(step.until)}" if step.until else ""
-    return f"{step.stage}: {step.code}{by}{until}"
+    return f"{step.stage}: {step.code}{by}{_until(step.until)}"
+
+
+def _until(instant: Instant | None) -> str:
+    return f" until {to_rfc3339(instant)}" if instant else ""

@@ -454,10 +454,11 @@ async def test_why_says_that_somebody_waited_until_when_and_what_became_of_it(pa
     await parts.take(make_change("yellow"))
     reader = WhyReader(parts.engine)
     (before,) = (await reader.why("", (await parts.alert()).id)).revisions
-    assert [(step.stage, step.outcome, step.code) for step in before.people[0].steps][-4:] == [
+    assert [(step.stage, step.outcome, step.code) for step in before.people[0].steps][-5:] == [
         ("cap", "passed", "day_has_room"),
         ("quiet_hours", "waited", "quiet_hours"),
         ("dedup", "passed", "newest"),
+        ("pace", "passed", "budget_has_room"),
         ("receipt", "waited", "not_tried_yet"),
     ]
     set_clock(clock, MORNING)

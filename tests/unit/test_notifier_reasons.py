@@ -1,12 +1,15 @@
 """Every way that a telling can go has its code at every stage, from one closed list."""
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
 
+from services.notifier.console.words import ConsoleWords
 from services.notifier.core.holding import Held
-from services.notifier.core.reasons import Code, Line, Outcome, Stage, steps
+from services.notifier.core.reasons import Code, Line, Outcome, Stage, Wait, steps
 from services.notifier.core.routing import TOLD, Heard
+from services.notifier.wording import read_wording
 from shared.alerts import ChannelName, DeliveryStatus
 from tests.fakes.notifier import NOW
 
@@ -30,8 +33,9 @@ def codes(heard, *lines):
 
 def all_lines():
     for status, attempts, held, until in product(DeliveryStatus, (0, 2), (None, *Held), (None, NOW)):
-        for detail in DETAILS[status]:
-            yield line(status, attempts, detail, held, until)
+        for detail, waits, in_digest in product(DETAILS[status], (None, *Wait), (False, True)):
+            one = line(status, attempts, detail, held, until)
+            yield replace(one, waits=waits, waits_until=until, in_digest=in_digest)
 
 
 def test_every_verdict_and_every_fate_of_a_delivery_leads_through_the_stages_in_order_to_a_code():
@@ -85,9 +89,25 @@ def test_who_waited_for_the_morning_and_was_told_sees_both():
         ("cap", "passed", "day_has_room"),
         ("quiet_hours", "waited", "quiet_hours"),
         ("dedup", "passed", "newest"),
+        ("pace", "passed", "budget_has_room"),
         ("receipt", "passed", "taken"),
     ]
     assert steps(Heard.TOLD_ROLE, (held,))[5].until == NOW
+
+
+@pytest.mark.parametrize("wait", Wait)
+def test_what_is_not_sent_yet_says_why_and_until_when_for_each_channel(wait):
+    waits = replace(line(PENDING, 0), waits=wait, waits_until=NOW, in_digest=wait is Wait.IN_DIGEST)
+    lines = (waits, line(channel=ChannelName.WEBHOOK))
+    found = [one for one in steps(Heard.TOLD_ROLE, lines) if one.stage is Stage.PACE]
+    assert [(one.channel, str(one.outcome), str(one.code), one.until) for one in found] == [
+        (ChannelName.SMTP, "waited", wait.value, NOW),
+        (ChannelName.WEBHOOK, "passed", "budget_has_room", None),
+    ]
+
+
+def test_each_way_to_wait_has_its_words_on_the_console():
+    assert set(ConsoleWords(read_wording()).held) == {*Held, *Wait}
 
 
 def test_a_telling_that_a_worse_one_took_the_place_of_was_inhibited():

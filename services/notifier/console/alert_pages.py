@@ -162,6 +162,7 @@ class AlertPages:
             measure_words={one.code: one.text_zh for one in alert.measures},
             village=villages[alert.division],
             silences=silences,
+            waiting=await self._queries.waiting(alert_id),
             people=await self._queries.people_names(people | ({alert.owner} if alert.owner else set())),
             warning=warning,
         )

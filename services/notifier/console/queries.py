@@ -11,6 +11,7 @@ from services.notifier.core.routing import ancestors, known_division
 from services.notifier.store.alerts import alert_row
 from services.notifier.store.reading import COLUMNS, within
 from services.notifier.store.rows import AlertRow
+from services.notifier.store.waiting import DeliveryKey, Waiting, read_waiting
 from shared.alerts import UNDER_WAY
 from shared.db.session import transaction
 from shared.db.tables.notifier import alert, delivery, digest, division, staff
@@ -123,6 +124,11 @@ class ConsoleQueries:
             villages=await self.village_names({row.division for row in shown}),
             people=await self.people_names({row.owner for row in shown if row.owner}),
         )
+
+    async def waiting(self, alert_id: str) -> Mapping[DeliveryKey, Waiting]:
+        """Return for each delivery of an alert how it waits."""
+        async with transaction(self._engine) as connection:
+            return await read_waiting(connection, alert_id)
 
     async def listed(self, reach: str, grades: Collection[RiskGrade]) -> Households:
         """Return the households that hold one of the grades now, worst first, with their alerts under way."""

@@ -104,6 +104,9 @@ def _holds(words: Words) -> Mapping[str, str]:
     return {
         "quiet_hours": words.gettext("waits for the end of the quiet hours"),
         "daily_cap": words.gettext("waits until the day has room"),
+        "message_budget": words.gettext("several messages lately, waits for the next one"),
+        "receiver_limit": words.gettext("waits for the receiver"),
+        "in_digest": words.gettext("goes together with others"),
     }
 
 

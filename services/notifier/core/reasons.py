@@ -20,7 +20,16 @@ class Stage(StrEnum):
     CAP = "cap"
     QUIET_HOURS = "quiet_hours"
     DEDUP = "dedup"
+    PACE = "pace"
     RECEIPT = "receipt"
+
+
+class Wait(StrEnum):
+    """Why a message that may be told is not sent yet, by one channel."""
+
+    MESSAGE_BUDGET = "message_budget"
+    RECEIVER_LIMIT = "receiver_limit"
+    IN_DIGEST = "in_digest"
 
 
 class Outcome(StrEnum):
@@ -59,6 +68,10 @@ class Code(StrEnum):
     NEWEST = "newest"
     SUPERSEDED = "superseded"
     INHIBITED = "inhibited"
+    BUDGET_HAS_ROOM = "budget_has_room"
+    MESSAGE_BUDGET = "message_budget"
+    RECEIVER_LIMIT = "receiver_limit"
+    IN_DIGEST = "in_digest"
     TAKEN = "taken"
     NOT_TRIED_YET = "not_tried_yet"
     TRIED_AGAIN = "tried_again"
@@ -70,7 +83,10 @@ class Code(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What is known of one delivery of the telling; see the table."""
+    """What is known of one delivery of the telling; see the table.
+
+    waits, waits_until: why it is not sent yet, and until when. in_digest: it goes, or went, together with others.
+    """
 
     channel: ChannelName
     status: DeliveryStatus
@@ -78,11 +94,14 @@ class Line:
     detail: str | None
     held: Held | None
     held_until: datetime | None
+    waits: Wait | None = None
+    waits_until: datetime | None = None
+    in_digest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One stage. channel: of a receipt, by which. until: how long it waited; None: not known yet."""
+    """One stage. channel: of pace and receipt, by which. until: how long it waited; None: not known yet."""
 
     stage: Stage
     outcome: Outcome
@@ -154,9 +173,17 @@ def _endings(lines: tuple[Line, ...]) -> Iterator[Step]:
         yield Step(Stage.DEDUP, Outcome.STOPPED, replaced[0])
         return
     yield Step(Stage.DEDUP, Outcome.PASSED, Code.NEWEST)
+    yield from (_pace(line) for line in lines)
     for line, code in ends:
         went = {Code.TAKEN: Outcome.PASSED, Code.NOT_TRIED_YET: Outcome.WAITED, Code.TRIED_AGAIN: Outcome.WAITED}
         yield Step(Stage.RECEIPT, went.get(code, Outcome.STOPPED), code, line.channel)
+
+
+def _pace(line: Line) -> Step:
+    if line.waits is not None:
+        return Step(Stage.PACE, Outcome.WAITED, Code(line.waits.value), line.channel, line.waits_until)
+    code = Code.IN_DIGEST if line.in_digest else Code.BUDGET_HAS_ROOM
+    return Step(Stage.PACE, Outcome.PASSED, code, line.channel)
 
 
 def _ending(line: Line) -> Code:

@@ -1,38 +1,36 @@
 """Reads what was stored about the tellings of an alert."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Row, and_, case, select
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.notifier.core.holding import Held, Tellings
-from services.notifier.core.reasons import Line, steps
+from services.notifier.core.reasons import Line, Wait, steps
 from services.notifier.core.routing import TOLD, Heard, RoutedAs, Verdict
 from services.notifier.store.holding import peek_tellings
 from services.notifier.store.reading import AlertReader
 from services.notifier.store.rows import verdicts_of
+from services.notifier.store.waiting import DeliveryKey, Waiting, read_waiting
 from services.notifier.why import AlertWhy, AttemptLine, WhyDelivery, WhyPerson, WhyRevision, WhyStep
 from shared.alerts import AlertDetail, DeliveryLine
 from shared.db.session import transaction
-from shared.db.tables.notifier import alert_message, delivery, delivery_attempt, digest, person_turn, staff
+from shared.db.tables.notifier import alert_message, delivery, delivery_attempt, staff
 
 Deliveries = dict[str, list[WhyDelivery]]
 """The deliveries of one revision, by staff_id."""
-DeliveryKey = tuple[int, str, str]
-"""Revision, staff_id and channel of a delivery."""
+_UNKNOWN = Waiting(None, None, None, None)
+"""Of a delivery that was made in this very moment."""
 
 
-@dataclass(slots=True)
-class _More:
-    """What is known of a delivery beside itself."""
+class _More(NamedTuple):
+    """What is known of an alert's deliveries beside themselves."""
 
-    digest: str | None
-    others: int | None
-    waits_until: datetime | None
-    tries: list[AttemptLine] = field(default_factory=list)
+    waiting: Mapping[DeliveryKey, Waiting]
+    tries: Mapping[DeliveryKey, Sequence[AttemptLine]]
 
 
 class WhyReader:
@@ -50,7 +48,7 @@ class WhyReader:
         statement = select(alert_message).where(alert_message.c.alert_id == alert_id).order_by(alert_message.c.revision)
         async with transaction(self._engine) as connection:
             messages = (await connection.execute(statement)).all()
-            more = await _more(connection, alert_id)
+            more = _More(await read_waiting(connection, alert_id), await _tries(connection, alert_id))
         revisions = tuple(_revision(row, _deliveries(alert, row.revision, more)) for row in messages)
         return AlertWhy(
             id=alert.id,
@@ -80,54 +78,41 @@ class WhyReader:
         return _person(Verdict(staff_id, found.role, found.division, Heard.OTHER_DIVISION), ())
 
 
-async def _more(connection: AsyncConnection, alert_id: str) -> Mapping[DeliveryKey, _More]:
-    """Return what is known of an alert's deliveries beside themselves."""
-    line, turn = delivery.c, person_turn.c
-    # Moved to the person's turn, and not by a policy to a time after it.
-    is_paced = and_(line.status == "pending", line.attempts == 0, line.digest_id.is_(None), line.leased_by.is_(None))
-    waits_until = case((and_(is_paced, line.next_attempt_at == turn.free_at), turn.free_at)).label("waits_until")
-    rows = await connection.execute(
-        select(line.revision, line.staff_id, line.channel, digest.c.digest_id, digest.c.deliveries, waits_until)
-        .outerjoin(digest, digest.c.digest_id == line.digest_id)
-        .outerjoin(person_turn, and_(turn.staff_id == line.staff_id, turn.channel == line.channel))
-        .where(line.alert_id == alert_id)
-    )
-    found: dict[DeliveryKey, _More] = {}
-    for row in rows:
-        others = None if row.deliveries is None else row.deliveries - 1
-        found[row.revision, row.staff_id, row.channel] = _More(row.digest_id, others, row.waits_until)
+async def _tries(connection: AsyncConnection, alert_id: str) -> Mapping[DeliveryKey, Sequence[AttemptLine]]:
+    """Return the attempts at each of an alert's deliveries, oldest first."""
+    line = delivery.c
     tried = await connection.execute(
         select(line.revision, line.staff_id, line.channel, delivery_attempt)
         .join(delivery_attempt, delivery_attempt.c.delivery_id == line.delivery_id)
         .where(line.alert_id == alert_id)
         .order_by(delivery_attempt.c.attempt_id)
     )
+    found: dict[DeliveryKey, list[AttemptLine]] = {}
     for row in tried:
         one = AttemptLine(at=row.at, outcome=row.outcome, detail=row.detail)
-        # A delivery may have been made between the two questions.
-        found.setdefault((row.revision, row.staff_id, row.channel), _More(None, None, None)).tries.append(one)
+        found.setdefault(DeliveryKey(row.revision, row.staff_id, row.channel), []).append(one)
     return found
 
 
-def _deliveries(alert: AlertDetail, revision: int, known: Mapping[DeliveryKey, _More]) -> Deliveries:
+def _deliveries(alert: AlertDetail, revision: int, more: _More) -> Deliveries:
     found: Deliveries = {}
     for line in alert.deliveries:
         if line.revision == revision:
-            found.setdefault(line.recipient, []).append(
-                _delivery(line, known.get((revision, line.recipient, line.channel)))
-            )
+            found.setdefault(line.recipient, []).append(_delivery(line, more))
     return found
 
 
-def _delivery(line: DeliveryLine, more: _More | None) -> WhyDelivery:
-    if more is None:  # made in this very moment
-        return WhyDelivery(**line.model_dump(), tries=())
+def _delivery(line: DeliveryLine, more: _More) -> WhyDelivery:
+    key = DeliveryKey(line.revision, line.recipient, line.channel)
+    waiting = more.waiting.get(key, _UNKNOWN)
     return WhyDelivery(
         **line.model_dump(),
-        tries=tuple(more.tries),
-        digest=more.digest,
-        digest_others=more.others,
-        waits_for_turn_until=more.waits_until,
+        tries=tuple(more.tries.get(key, ())),
+        digest=waiting.digest_id,
+        digest_others=waiting.others,
+        waits=waiting.wait,
+        waits_until=waiting.until,
+        waits_for_turn_until=waiting.until if waiting.wait is Wait.MESSAGE_BUDGET else None,
     )
 
 
@@ -175,6 +160,9 @@ def _steps(heard: Heard, deliveries: Sequence[WhyDelivery]) -> tuple[WhyStep, ..
             one.detail,
             None if one.held is None else Held(one.held),
             one.held_until,
+            one.waits,
+            one.waits_until,
+            in_digest=one.digest is not None,
         )
         for one in deliveries
     )
