@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from itertools import count
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -9,6 +10,7 @@ from sqlalchemy import select, text
 
 from services.notifier.act_on_alert import ActOnAlert
 from services.notifier.auth import Caller
+from services.notifier.core.holding import Held
 from services.notifier.core.retries import Attempt
 from services.notifier.reconcile import Reconcile, ReconcileMetrics
 from services.notifier.release import Release
@@ -37,6 +39,7 @@ from tests.fakes.notifier import (
     policies_of,
     policy,
 )
+from tests.integration.test_notifier_simulated_week import Killed, killed_at
 
 pytestmark = pytest.mark.integration
 EVENING = datetime(2026, 3, 2, 23, 0, tzinfo=SHANGHAI)
@@ -107,8 +110,8 @@ def lane(parts, postbox):
 
 
 @pytest.fixture
-def release(parts, clock):
-    return Release(Releasing(parts.engine), parts.policies, clock, parts.wake)
+def release(parts):
+    return new_release(parts)
 
 
 @pytest.fixture
@@ -343,6 +346,65 @@ async def test_beyond_the_cap_only_the_newest_waits_and_is_told_when_there_is_ro
     assert await release.release_due() == 0
     assert await deliver_all(lane) == 2
     assert parts.metric("held_tellings_total", reason="daily_cap") == 6
+
+
+async def test_a_place_is_given_once_whatever_is_killed_when_and_by_however_many(parts, clock, lane):
+    set_clock(clock, MORNING)
+    await tell_many(parts, clock, lane, 6)
+    set_clock(clock, MORNING + 24 * HOUR)
+    kills = 0
+    for number in count(1):
+        with killed_at(parts.engine, number):
+            try:
+                # A new one each time: what a process knew has died with it.
+                released = await new_release(parts).release_due()
+                break
+            except Killed:
+                kills += 1
+    assert kills >= 8 and released == 2
+    assert sum(await asyncio.gather(*(new_release(parts).release_due() for _ in range(3)))) == 0
+    assert await deliver_all(lane) == 2
+
+
+async def test_two_that_give_places_at_once_give_each_once(parts, clock, lane):
+    set_clock(clock, MORNING)
+    await tell_many(parts, clock, lane, 6)
+    set_clock(clock, MORNING + 24 * HOUR)
+    assert sum(await asyncio.gather(*(new_release(parts).release_due() for _ in range(2)))) == 2
+
+
+def new_release(parts):
+    return Release(Releasing(parts.engine), parts.policies, parts.clock, parts.wake)
+
+
+async def test_what_no_channel_can_have_taken_fills_nobodys_day(parts, clock, lane, postbox):
+    """The relay was away all day: each of six tellings was tried, and newer ones took their place."""
+    set_clock(clock, MORNING)
+    postbox.broken = True
+    await tell_many(parts, clock, lane, 6)
+    postbox.broken = False
+    clock.move(HOUR)
+    await deliver_all(lane)
+    assert postbox.told() == [("cadre", "黄色"), ("grid", "黄色")]
+    assert parts.metric("held_tellings_total", reason="daily_cap") == 0
+
+
+async def test_a_telling_whose_room_nobody_looks_for_is_a_shortcoming(parts, clock, lane):
+    set_clock(clock, MORNING)
+    await tell_many(parts, clock, lane, 5)
+    set_clock(clock, MORNING + 24 * HOUR - SECOND)
+    reconciling = Reconciling(parts.engine)
+
+    async def seen():
+        found = await reconciling.shortcomings(since=clock.now() - HOUR, until=clock.now())
+        return found.overdue, found.waiting.get(Held.DAILY_CAP, 0)
+
+    assert await seen() == (0, 2)
+    clock.move(2 * SECOND)
+    assert await seen() == (2, 0)
+    await new_release(parts).release_due()
+    await deliver_all(lane)
+    assert await seen() == (0, 0)
 
 
 async def test_red_finds_its_place_in_a_day_that_is_full_of_milder_things(parts, clock, lane, postbox):

@@ -40,8 +40,8 @@ class Telling:
     """One telling that a person has had of a household, or is to have.
 
     since: when it was drafted, or got its place. at: when a channel took it or last may have; None: that is to come.
-    recallable: no channel was asked yet. held: it was made to wait. waits: it has no place yet. ends: it tells that an
-    alert is over.
+    recallable: no channel can have taken it yet. held: it is made to wait. waits: it has no place yet. ends: it tells
+    that an alert is over.
     """
 
     place: Place

@@ -45,6 +45,9 @@ SENT = "sent"
 OUTAGE_PATTERN = "timeout|connection_refused|no_such_host|disconnected|bad_reply|tls|http_5[0-9][0-9]|smtp_421"
 """Codes after which it is the receiving host that is in trouble, and not this message or this person's mailbox."""
 
+UNCLEAR_PATTERN = "timeout|disconnected|bad_reply|tls|fault|http_5[0-9][0-9]"
+"""Codes of failed attempts after which the message may have arrived all the same; after all others it has not."""
+
 _OUTAGE = re.compile(OUTAGE_PATTERN)
 
 

@@ -4,13 +4,14 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, func, or_, select, text
+from sqlalchemy import ColumnElement, Row, and_, exists, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.notifier.core.holding import DAY, Place, Telling, Tellings, Wanted
+from services.notifier.core.holding import DAY, Place, Recalled, Telling, Tellings, Wanted
+from services.notifier.core.retries import UNCLEAR_PATTERN
 from services.notifier.store.rows import DeliveryRow
 from shared.alerts import ENDINGS, DeliveryStatus
-from shared.db.tables.notifier import alert, delivery
+from shared.db.tables.notifier import alert, delivery, delivery_attempt
 from shared.grades import RiskGrade
 from shared.policy import Delivery
 
@@ -21,13 +22,36 @@ _LOCK = text(
     FROM (SELECT DISTINCT household_id FROM alert WHERE household_id = ANY(CAST(:ids AS text[])) ORDER BY 1) AS known
     """
 )
-_TOLD = (DeliveryStatus.SENT, DeliveryStatus.SUPPRESSED)
+# What newer tellings take the place of, person by person: who hears nothing newer keeps the older one.
+_RECALL = text(
+    """
+    UPDATE delivery SET status = 'suppressed',
+           detail = CASE WHEN older.newer_grade > delivery.grade THEN 'inhibited' ELSE 'superseded' END
+    FROM unnest(
+        CAST(:alert_ids AS text[]), CAST(:revisions AS integer[]), CAST(:staff_ids AS text[]), CAST(:grades AS int[])
+    ) AS older (alert_id, revision, staff_id, newer_grade)
+    WHERE delivery.alert_id = older.alert_id AND delivery.revision = older.revision
+      AND delivery.staff_id = older.staff_id AND delivery.status = 'pending'
+    """
+)
+# A channel has been asked, and nobody knows for sure that it did not take the message.
+_MAY_BE_HEARD = or_(
+    delivery.c.leased_by.is_not(None),
+    and_(
+        delivery.c.attempts > 0,
+        exists().where(
+            delivery_attempt.c.delivery_id == delivery.c.delivery_id,
+            delivery_attempt.c.detail.regexp_match(f"^({UNCLEAR_PATTERN})$"),
+        ),
+    ),
+)
 _COLUMNS = [
     alert.c.household_id,
+    _MAY_BE_HEARD.label("may_be_heard"),
     *(
         delivery.c[name]
         for name in (
-            *("alert_id", "revision", "staff_id", "grade", "status", "attempts", "leased_by", "leased_until"),
+            *("alert_id", "revision", "staff_id", "grade", "status", "attempts", "leased_until"),
             *("next_attempt_at", "created_at", "sent_at", "held", "held_until", "reason"),
         )
     ),
@@ -63,6 +87,21 @@ async def peek_tellings(connection: AsyncConnection, household_id: str, now: dat
     return tellings_of(list(rows))
 
 
+async def recall(connection: AsyncConnection, recalled: Recalled) -> None:
+    """Give up deliveries that newer ones have taken the place of, in the caller's transaction."""
+    if not recalled:
+        return
+    # In one order, so that two transactions that recall the same never wait for each other.
+    rows = sorted((place, staff_id, newer) for (place, staff_id), newer in recalled.items())
+    values = {
+        "alert_ids": [place.alert_id for place, _, _ in rows],
+        "revisions": [place.revision for place, _, _ in rows],
+        "staff_ids": [staff_id for _, staff_id, _ in rows],
+        "grades": [int(newer) for _, _, newer in rows],
+    }
+    await connection.execute(_RECALL, values)
+
+
 async def hold_rows(
     connection: AsyncConnection, rows: Sequence[DeliveryRow], rules: Delivery, now: datetime
 ) -> list[DeliveryRow]:
@@ -71,11 +110,12 @@ async def hold_rows(
     found = await connection.execute(select(alert.c.household_id).where(alert.c.alert_id == alert_id))
     household_id = found.scalar_one()
     tellings = await read_tellings(connection, {household_id}, now)
-    held = []
-    for row in rows:
-        wanted = Wanted(Place(row.alert_id, row.revision), row.grade, row.grade)
-        held.append(row.waiting(tellings.hold(household_id, row.staff_id, wanted, rules, now)))
-    return held
+    wanted = {row.staff_id: Wanted(Place(row.alert_id, row.revision), row.grade, row.grade) for row in rows}
+    holds = {who: tellings.hold(household_id, who, one, rules, now) for who, one in wanted.items()}
+    for who, one in wanted.items():
+        tellings.note(household_id, who, one, holds[who], now)
+    await recall(connection, tellings.recalled)
+    return [row.waiting(holds[row.staff_id]) for row in rows]
 
 
 def tellings_of(rows: Sequence[Row[Any]]) -> Tellings:
@@ -91,14 +131,14 @@ def tellings_of(rows: Sequence[Row[Any]]) -> Tellings:
 
 def _telling(place: Place, rows: Sequence[Row[Any]]) -> Telling:
     pending = [row for row in rows if row.status == DeliveryStatus.PENDING]
-    untouched = len(pending) == len(rows) and not any(row.attempts or row.leased_by for row in rows)
+    untouched = len(pending) == len(rows) and not any(row.may_be_heard for row in rows)
     return Telling(
         place,
         RiskGrade(max(row.grade for row in rows)),
         since=max(max(row.created_at, row.held_until or row.created_at) for row in rows),
         at=None if pending else max(_heard_at(row) for row in rows),
         recallable=untouched,
-        held=any(row.held for row in rows),
+        held=any(row.held and not row.attempts for row in rows),
         waits=untouched and any(row.held and row.held_until is None for row in rows),
         ends=rows[0].reason in ENDINGS,
     )
@@ -111,9 +151,9 @@ def _heard_at(row: Row[Any]) -> datetime:
 
 
 def _told_since(since: datetime) -> ColumnElement[bool]:
-    may_have_it = or_(delivery.c.attempts > 0, delivery.c.leased_by.is_not(None))
+    given_up = and_(delivery.c.status == DeliveryStatus.SUPPRESSED, _MAY_BE_HEARD)
     last = func.coalesce(delivery.c.sent_at, func.greatest(delivery.c.next_attempt_at, delivery.c.leased_until))
-    return and_(delivery.c.status.in_(_TOLD), may_have_it, last > since)
+    return and_(or_(delivery.c.status == DeliveryStatus.SENT, given_up), last > since)
 
 
 def _select(*conditions: ColumnElement[bool]) -> Any:

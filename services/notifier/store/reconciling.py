@@ -29,7 +29,8 @@ _WITHOUT_RECEIPT = text(
     WHERE status = ANY(CAST(:under_way AS text[])) AND opened_at < :until AND untold IS NULL
       AND NOT EXISTS (
         SELECT 1 FROM delivery WHERE delivery.alert_id = alert.alert_id
-          AND (status = 'sent' OR status = 'pending' AND held IS NOT NULL AND coalesce(held_until >= :until, true))
+          AND (status = 'sent' OR status = 'pending' AND held IS NOT NULL
+               AND coalesce(held_until, next_attempt_at) >= :until)
       )
     """
 )
@@ -45,13 +46,14 @@ _OVERDUE = text(
         WHERE g.status = 'pending' AND d.status = 'pending'
     ) AS pending
     WHERE created_at < :until AND NOT (attempts = 0 AND next_attempt_at > :until)
-      AND (held IS NULL OR held_until < :until)
+      AND (held IS NULL OR coalesce(held_until, next_attempt_at) < :until)
     """
 )
 _WAITING = text(
     """
     SELECT held, count(DISTINCT (alert_id, revision, staff_id)) AS tellings FROM delivery
-    WHERE status = 'pending' AND held IS NOT NULL AND coalesce(held_until >= :until, true) GROUP BY held
+    WHERE status = 'pending' AND held IS NOT NULL AND coalesce(held_until, next_attempt_at) >= :until
+    GROUP BY held
     """
 )
 _OVERDUE_TIMERS = text("SELECT count(*) FROM alert WHERE timer_at < :until")

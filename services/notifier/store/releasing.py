@@ -10,10 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.notifier.core.climbing import next_timer, waited_for
 from services.notifier.core.holding import Hold, Place, Wanted
 from services.notifier.store.alerts import alert_row
-from services.notifier.store.holding import read_tellings
+from services.notifier.store.holding import read_tellings, recall
 from services.notifier.store.reading import COLUMNS
 from services.notifier.store.rows import AlertRow
-from services.notifier.store.writing import recall
 from shared.alerts import ENDINGS, DeliveryStatus, SendReason
 from shared.clock import day_of
 from shared.db.session import transaction

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.notifier.core.holding import Recalled, Tellings
 from services.notifier.core.routing import ancestors
 from services.notifier.core.silencing import Silence
-from services.notifier.store.holding import read_tellings
+from services.notifier.store.holding import read_tellings, recall
 from services.notifier.store.rota import read_register_at
 from services.notifier.store.rows import AlertRow, DeliveryRow, MessageRow, Register, StepRow
 from services.notifier.store.silences import read_silences
@@ -22,18 +22,6 @@ from shared.db.tables.notifier import alert, alert_message, alert_step, delivery
 from shared.errors import TemporaryFailure
 
 UNIQUE_VIOLATION = "23505"
-# What newer tellings take the place of, person by person: who hears nothing newer keeps the older one.
-_RECALL = text(
-    """
-    UPDATE delivery SET status = 'suppressed',
-           detail = CASE WHEN older.newer_grade > delivery.grade THEN 'inhibited' ELSE 'superseded' END
-    FROM unnest(
-        CAST(:alert_ids AS text[]), CAST(:revisions AS integer[]), CAST(:staff_ids AS text[]), CAST(:grades AS int[])
-    ) AS older (alert_id, revision, staff_id, newer_grade)
-    WHERE delivery.alert_id = older.alert_id AND delivery.revision = older.revision
-      AND delivery.staff_id = older.staff_id AND delivery.status = 'pending'
-    """
-)
 # Once an alert has closed, or says what is not so any more, what was still to be told of it ends for everybody.
 _END = text(
     """
@@ -114,18 +102,3 @@ class AlertWriting:
 def row_values(rows: Sequence[Any]) -> list[dict[str, Any]]:
     """Return rows as the values of their columns."""
     return [asdict(row) for row in rows]
-
-
-async def recall(connection: AsyncConnection, recalled: Recalled) -> None:
-    """Give up deliveries that newer ones have taken the place of, in the caller's transaction."""
-    if not recalled:
-        return
-    # In one order, so that two transactions that recall the same never wait for each other.
-    rows = sorted((place, staff_id, newer) for (place, staff_id), newer in recalled.items())
-    values = {
-        "alert_ids": [place.alert_id for place, _, _ in rows],
-        "revisions": [place.revision for place, _, _ in rows],
-        "staff_ids": [staff_id for _, staff_id, _ in rows],
-        "grades": [int(newer) for _, _, newer in rows],
-    }
-    await connection.execute(_RECALL, values)
