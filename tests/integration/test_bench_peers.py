@@ -1,5 +1,6 @@
 """The comparison with other frameworks at a tiny scale: the entrants that run in the project's own environment."""
 
+import asyncio
 import sys
 import uuid
 from collections.abc import AsyncIterator
@@ -7,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from deploy.local.testing import SessionPostgres
 from tests.bench.databases import Databases
@@ -52,3 +54,18 @@ async def test_a_household_that_is_counted_wrongly_leaves_no_figures(course: Cou
             next(one for one in ENTRANTS if one.name == OURS),
             PYTHON,
         )
+
+
+async def test_what_a_transaction_holds_back_is_waited_for(kafka: str) -> None:
+    name = uuid.uuid4().hex
+    async with (
+        PeersLog.connect(kafka) as log,
+        AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=name) as producer,
+    ):
+        topic = await log.make_alerts_topic(f"peers-{name}.")
+        await producer.begin_transaction()
+        await producer.send_and_wait(topic, b"told")
+        reading = asyncio.create_task(log.read_all([topic]))
+        await asyncio.wait([reading], timeout=1.0)
+        await producer.commit_transaction()
+        assert [record.value for record in await reading] == [b"told"]

@@ -64,6 +64,11 @@ class Entrant:
         return found[1] if found else ""
 
     @property
+    def shown(self) -> str:
+        """The title with the version in its place."""
+        return self.title.format(version=self.version)
+
+    @property
     def lock(self) -> Path:
         """The locked requirements of its environment."""
         return FOLDER / "requirements" / f"{self.name}.txt"
@@ -95,7 +100,7 @@ def _faust_household(key: bytes) -> str:
 ENTRANTS: Sequence[Entrant] = (
     Entrant(
         "quix",
-        "Quix Streams",
+        "Quix Streams {version}",
         "quixstreams",
         "quix_streams",
         "exactly once",
@@ -103,16 +108,16 @@ ENTRANTS: Sequence[Entrant] = (
     ),
     Entrant(
         "bytewax",
-        "Bytewax",
+        "Bytewax {version}",
         "bytewax",
         "bytewax_flow",
         "counters exactly once, alerts at least once",
         lambda _log, place, _: BytewaxStore(place.state_directory),
     ),
-    Entrant("faststream", "FastStream, asyncpg", "faststream", "faststream_app", "at least once", Postgres),
+    Entrant("faststream", "FastStream {version}, asyncpg", "faststream", "faststream_app", "at least once", Postgres),
     Entrant(
         "faust",
-        "Faust (faust-streaming)",
+        "Faust (faust-streaming {version})",
         "faust-streaming",
         "faust_app",
         "at least once",
@@ -120,13 +125,13 @@ ENTRANTS: Sequence[Entrant] = (
     ),
     Entrant(
         JAVA,
-        "Kafka Streams (Java)",
+        "Kafka Streams {version} (Java)",
         "kafka-streams",
         None,
         "exactly once",
         lambda log, place, _: Changelog(log, place, "-changelog", bytes.decode, binary_state),
     ),
-    Entrant("bare", "bare aiokafka, asyncpg", "aiokafka", "bare_loop", "at least once", Postgres),
+    Entrant("bare", "bare aiokafka {version}, asyncpg", "aiokafka", "bare_loop", "at least once", Postgres),
     Entrant(
         OURS,
         "Shouwang's ConsumerLoop",

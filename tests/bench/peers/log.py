@@ -1,5 +1,6 @@
 """The benchmark's own side of the log: topics made and removed, committed places, and whole topics read back."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Self
@@ -12,7 +13,7 @@ from aiokafka.structs import ConsumerRecord
 from shared.bus.kafka import ensure_topics
 from shared.topics import GRADE_CHANGES, HOUSEHOLD_EVENTS, Topic
 
-PARTITIONS = HOUSEHOLD_EVENTS.partitions
+READ_SECONDS = 180.0  # longer than a broker lets a transaction stand open
 
 
 class PeersLog:
@@ -60,27 +61,40 @@ class PeersLog:
         return {at.partition: one.offset for at, one in found.items() if at.topic == topic and one.offset >= 0}
 
     async def read_all(self, topics: Sequence[str]) -> list[ConsumerRecord]:
-        """Every committed record of these topics, in the order of its partition."""
+        """Every committed record of these topics, in the order of its partition.
+
+        Waits for a transaction that is being ended. Raises TimeoutError when that does not come.
+        """
         found = await self._admin.describe_topics(list(topics)) if topics else []
         places = [TopicPartition(topic["topic"], one["partition"]) for topic in found for one in topic["partitions"]]
         if not places:
             return []
+        ends = await self._ends(places)
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.bootstrap_servers, isolation_level="read_committed", enable_auto_commit=False
         )
-        async with consumer:
+        async with consumer, asyncio.timeout(READ_SECONDS):
             consumer.assign(places)
             await consumer.seek_to_beginning(*places)
-            return await _until_the_end(consumer, places)
+            return await _until(consumer, ends)
+
+    async def _ends(self, places: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Where the partitions end, with what is not committed yet.
+
+        A transaction counts as committed a moment before its marks stand on all partitions; a reader of committed
+        records alone would take the place before such a mark for the end.
+        """
+        async with AIOKafkaConsumer(bootstrap_servers=self.bootstrap_servers) as consumer:
+            ends: Mapping[TopicPartition, int] = await consumer.end_offsets(places)
+            return ends
 
     async def _make(self, topic: Topic, prefix: str) -> str:
         await ensure_topics(self.bootstrap_servers, [topic], topic_prefix=prefix)
         return prefix + topic.name
 
 
-async def _until_the_end(consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> list[ConsumerRecord]:
-    ends = await consumer.end_offsets(places)
-    waiting = {place for place in places if ends[place] > 0}
+async def _until(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> list[ConsumerRecord]:
+    waiting = {place for place, end in ends.items() if end > 0}
     records: list[ConsumerRecord] = []
     while waiting:
         fetched = await consumer.getmany(timeout_ms=200)

@@ -44,7 +44,7 @@ async def compare(entrants: Sequence[Entrant], *, scale: float, rounds: int, dir
         for number in range(1, rounds + 1):
             for outcome in able:
                 if outcome.failed is None:
-                    progress.begin(f"round {number} of {rounds}: {outcome.entrant.title}")
+                    progress.begin(f"round {number} of {rounds}: {outcome.entrant.shown}")
                     await _one(course, outcome)
         told = await circumstances(platform)
     progress.end()
@@ -69,7 +69,7 @@ async def _one(course: Course, outcome: Outcome) -> None:
 
 
 def _installed(entrant: Entrant, progress: Progress) -> Outcome:
-    progress.begin(f"environment of {entrant.title}")
+    progress.begin(f"environment of {entrant.shown}")
     try:
         install(entrant)
     except CannotInstall as reason:

@@ -42,7 +42,7 @@ def lines_of(outcomes: Sequence[Outcome], circumstances: Mapping[str, str]) -> I
 
 
 def _cells(one: Outcome, ours: Outcome | None) -> Iterator[str]:
-    title = f"{one.entrant.title} {one.entrant.version}".strip()
+    title = one.entrant.shown
     yield f"**{title}**" if one.entrant.name == OURS else title
     if one.failed is not None:
         yield f"not run: {' '.join(one.failed.split()).replace('|', '/')}"
