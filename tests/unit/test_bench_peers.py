@@ -153,7 +153,7 @@ def test_a_lost_doubled_or_misplaced_effect_is_found(
 def test_medians_count_and_ours_stands_beside_them_so_that_above_one_is_better() -> None:
     theirs = Outcome(QUIX, [run(4.0, cpu=3.0), run(5.0, cpu=2.0), run(100.0, cpu=2.5)])
     ours = Outcome(OWN, [run(2.0), run(2.5), run(1.0)])
-    found = {line["name"]: line for line in lines([theirs, ours], {"scale": 1.0})}
+    found = {line["name"]: line for line in lines([theirs, ours], {"scale": 1.0, "rounds": "3"})}
     rate, cpu = found["peers.quix_events_per_second"], found["peers.quix_cpu_us_per_event"]
     assert (rate["value"], rate["ceiling"], rate["ratio"]) == (2_000, 5_000, 2.5)
     assert (rate["min"], rate["max"], rate["rounds"], rate["scale"]) == (100, 2_500, 3, 1.0)

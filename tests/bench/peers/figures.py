@@ -87,7 +87,7 @@ def lines(outcomes: Sequence[Outcome], of_run: Mapping[str, Any]) -> list[dict[s
     value: the entrant's. ceiling: ours in the same rounds; none on our own lines. ratio: see `ratio`.
     """
     ours = next((one for one in outcomes if one.entrant.name == OURS), None)
-    return [line | dict(of_run) for outcome in outcomes for line in _lines(outcome, ours)]
+    return [dict(of_run) | line for outcome in outcomes for line in _lines(outcome, ours)]
 
 
 def _lines(outcome: Outcome, ours: Outcome | None) -> Iterator[dict[str, Any]]:

@@ -69,11 +69,11 @@ class PeersLog:
         places = [TopicPartition(topic["topic"], one["partition"]) for topic in found for one in topic["partitions"]]
         if not places:
             return []
-        ends = await self._ends(places)
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.bootstrap_servers, isolation_level="read_committed", enable_auto_commit=False
         )
         async with consumer, asyncio.timeout(READ_SECONDS):
+            ends = await self._ends(places)
             consumer.assign(places)
             await consumer.seek_to_beginning(*places)
             return await _until(consumer, ends)
