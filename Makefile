@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
 
-.PHONY: help setup run smoke test test-unit check rules-soak bench bench-quick bench-peers fuzz chaos chaos-selftest format schemas words lock clean
+.PHONY: help setup run smoke test test-unit check rules-soak bench bench-quick bench-soak bench-peers fuzz chaos chaos-selftest format schemas words lock clean
 
 help: ## Print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,12 @@ bench: $(VENV)/dev-ready $(VENV)/kafka-ready ## Measure the speed beside ceiling
 
 bench-quick: $(VENV)/dev-ready $(VENV)/kafka-ready ## The marked lines of the benchmark, one round each, at smaller sizes, within 12 minutes
 	@exec $(BIN)/python -m tests.bench --quick --lines "$(CHOSEN)" --scale $(SCALE)
+
+MINUTES ?= 20
+RATE ?= 1000
+HOUSEHOLDS ?= 200000
+bench-soak: $(VENV)/dev-ready $(VENV)/kafka-ready ## The whole machine for MINUTES=20 at RATE=1000 events a second: does its memory grow, does it fall behind?
+	@exec $(BIN)/python -m tests.bench.soak --minutes $(MINUTES) --rate $(RATE) --households $(HOUSEHOLDS)
 
 ENTRANTS ?=
 bench-peers: $(VENV)/dev-ready $(VENV)/kafka-ready ## One toy job by ours and by other frameworks, into docs/performance.md (ENTRANTS=quix,bare chooses, SCALE=0.01 tries)

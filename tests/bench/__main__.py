@@ -18,6 +18,7 @@ from tests.bench.measurement import chosen_names
 from tests.bench.results import as_json, table, write_latest
 from tests.bench.run import Report, run
 from tests.bench.settings import BenchSettings
+from tests.bench.sizing import NotMeasured, write_sizing
 
 STOPPED = 130
 
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         names = chosen_names(MEASUREMENTS, patterns, quick=settings.quick)
     except ValueError as error:
         parser.error(str(error))
-    _logs_to_stderr()
+    logs_to_stderr()
     try:
         report = uvloop.run(run(settings, names, MEASUREMENTS, lambda report: _keep(settings, report)))
     except KeyboardInterrupt:
@@ -47,10 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(as_json(report.measured, _of_run(settings, report)) if given.json else table(report.measured))
     if settings.is_whole:
         write_document(DOCUMENT, report.measured, report.circumstances)
+        _write_sizing(settings, report)
     return 1 if report.failed else 0
 
 
-def _logs_to_stderr() -> None:
+def logs_to_stderr() -> None:
     """Standard output is for the figures; of our own parts of the product only warnings are of interest."""
     configure_logs("bench", "WARNING")
     for handler in logging.getLogger().handlers:
@@ -62,6 +64,13 @@ def _logs_to_stderr() -> None:
 
 def _keep(settings: BenchSettings, report: Report) -> None:
     write_latest(settings.directory / "latest.json", report.measured, _of_run(settings, report))
+
+
+def _write_sizing(settings: BenchSettings, report: Report) -> None:
+    try:
+        write_sizing([one.for_json() | _of_run(settings, report) for one in report.measured])
+    except NotMeasured as reason:
+        sys.stderr.write(f"the sizing table of the README stays as it was: {reason}\n")
 
 
 def _of_run(settings: BenchSettings, report: Report) -> dict[str, Any]:

@@ -33,6 +33,10 @@ HEAP_MEGABYTES = 512
 Server = TypeVar("Server", bound=LocalServer)
 
 
+class LogElsewhere(RuntimeError):
+    """The broker was started by somebody else, so its files cannot be looked at."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A database and topics of a measurement's own.
@@ -76,6 +80,13 @@ class BenchPlatform:
         await ensure_topics(self.kafka, ALL_TOPICS, topic_prefix=prefix)
         return prefix
 
+    def bytes_on_log(self, topic: str) -> int:
+        """How much the broker's files hold of a topic, without indexes. Raises LogElsewhere."""
+        segments = list(self._directory.glob(f"servers/kafka/data/{topic}-*/*.log"))
+        if not segments:
+            raise LogElsewhere("the broker's files are not here; leave KAFKA_BOOTSTRAP_SERVERS unset")
+        return sum(segment.stat().st_size for segment in segments)
+
     @asynccontextmanager
     async def place(self, *, template: str | None = None, topic_prefix: str | None = None) -> AsyncIterator[Place]:
         """A fresh database for a block, gone after it.
@@ -114,11 +125,17 @@ class BenchPlatform:
 
     @asynccontextmanager
     async def command(
-        self, name: str, argv: Sequence[str], place: Place | None = None, settings: Mapping[str, str] | None = None
+        self,
+        name: str,
+        argv: Sequence[str],
+        place: Place | None = None,
+        settings: Mapping[str, str] | None = None,
+        *,
+        base_url: str = "",
     ) -> AsyncIterator[Program]:
-        """Run any other program for a block, at a place if it needs one."""
+        """Run any other program for a block, at a place if it needs one. base_url: of its HTTP side, if it has one."""
         environment = {**(place.environment if place else {}), **(settings or {})}
-        async with program(name, argv, environment, self._directory) as running:
+        async with program(name, argv, environment, self._directory, base_url) as running:
             yield running
 
 

@@ -38,18 +38,30 @@ class Program:
         self.check()
         return self._child.pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self._child.poll() is None
+
     def check(self) -> None:
         """Raise ProgramFailed unless it runs."""
-        if self._child.poll() is not None:
+        if not self.is_running:
             raise ProgramFailed(f"{self.name} ended with {self._child.returncode}:\n{last_lines(self.log)}")
 
     def cpu_seconds(self) -> float:
         """Processor time so far, user and system, with everything that it has started; exact to 10 ms."""
         return tree_cpu_seconds(self.pid)
 
+    def memory_mb(self) -> float:
+        """The memory that is resident now, in MB of 2^20 bytes, with everything that it has started."""
+        return self._memory_mb("VmRSS:")
+
     def peak_memory_mb(self) -> float:
         """The most memory that was resident at once, in MB of 2^20 bytes, with everything that it has started."""
-        return sum(_peak_memory_mb(pid) for pid in [self.pid, *descendants(self._child.pid)])
+        return self._memory_mb("VmHWM:")
+
+    def _memory_mb(self, field: str) -> float:
+        return sum(_memory_mb(pid, field) for pid in [self.pid, *descendants(self._child.pid)])
 
     async def wait_ready(self) -> None:
         """Wait until /readyz says 200. Raises ProgramFailed."""
@@ -57,7 +69,7 @@ class Program:
             await wait_until(
                 lambda: http_ready(f"{self.base_url}/readyz"),
                 seconds=READY_SECONDS,
-                still_alive=lambda: self._child.poll() is None,
+                still_alive=lambda: self.is_running,
             )
         except NotReady as error:
             raise ProgramFailed(f"{self.name} is not ready: {error}\n{last_lines(self.log)}") from error
@@ -65,14 +77,14 @@ class Program:
     async def wait_end(self, seconds: float) -> None:
         """Wait until it has done its work and ended. Raises ProgramFailed if it ends badly or not in time."""
         async with asyncio.timeout(seconds):
-            while self._child.poll() is None:
+            while self.is_running:
                 await asyncio.sleep(0.02)
         if self._child.returncode != 0:
             self.check()
 
     async def end(self) -> None:
         """End it with SIGTERM, and when that does not help in time, with SIGKILL."""
-        if self._child.poll() is None:
+        if self.is_running:
             await in_thread(lambda: stop(self._child, signal.SIGTERM, seconds=STOP_SECONDS))
 
 
@@ -108,10 +120,10 @@ def _cpu_seconds(pid: int) -> float:
     return sum(map(int, fields[11:15])) / _TICKS_A_SECOND
 
 
-def _peak_memory_mb(pid: int) -> float:
+def _memory_mb(pid: int, field: str) -> float:
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     except OSError:
         return 0.0
-    kilobytes = next((line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")), "0")
+    kilobytes = next((line.split()[1] for line in status.splitlines() if line.startswith(field)), "0")
     return int(kilobytes) / 1024

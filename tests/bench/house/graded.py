@@ -17,9 +17,10 @@ import asyncpg
 from services.ingest.load.connection import Reply
 from services.ingest.load.parcels import Parcel
 from services.ingest.load.tally import ACCEPTED, Tally
+from services.scorer.wiring import CONSUMER_GROUP
 
 LOOK_EVERY_SECONDS = 0.01
-_POSITIONS = "SELECT partition, next_offset FROM partition_position WHERE consumer_group = 'scorer' AND topic = $1"
+_POSITIONS = "SELECT partition, next_offset FROM partition_position WHERE consumer_group = $1 AND topic = $2"
 
 
 class GradedTally(Tally):
@@ -76,7 +77,7 @@ class GradeWatch:
 
     async def look(self) -> None:
         """Look once."""
-        for row in await self._connection.fetch(_POSITIONS, self._topic):
+        for row in await self._connection.fetch(_POSITIONS, CONSUMER_GROUP, self._topic):
             partition, offset = row["partition"], row["next_offset"]
             if offset is not None and offset != self._seen.get(partition):
                 self._seen[partition] = offset

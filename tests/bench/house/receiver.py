@@ -1,6 +1,7 @@
 """Receives webhooks for everybody and keeps a journal: `python -m tests.bench.house.receiver PORT JOURNAL`.
 
-One line of JSON for each message, as it comes: {"at": POSIX seconds, "staff": whose address, "body": what it says}.
+One line of JSON for each message, as it comes: {"at": POSIX seconds, "staff": whose address, "id": of the message,
+"body": what it says}.
 """
 
 import asyncio
@@ -15,22 +16,25 @@ from typing import IO, cast
 import httptools
 import uvloop
 
+from tests.told import Message, read_webhook
+
 HOOKS = "/hook/"
-ANSWER = b"HTTP/1.1 204 No Content\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One message. households: those that it names."""
+    """One message as a person has it. at: POSIX seconds."""
 
     at: float
     staff: str
-    households: Sequence[str]
+    message_id: str
+    said: Message
 
-
-def households_named(body: str) -> list[str]:
-    """Return the households whose alerts a message's body tells of."""
-    return [str(json.loads(body)["household_id"])]
+    @property
+    def households(self) -> Sequence[str]:
+        """The households of which it brings news; a digest names many."""
+        return [one.household for one in self.said.alerts if one.household is not None and one.is_new]
 
 
 def read_journal(journal: Path) -> Iterator[Received]:
@@ -39,7 +43,7 @@ def read_journal(journal: Path) -> Iterator[Received]:
         return
     for line in journal.read_text(encoding="utf-8").split("\n")[:-1]:
         entry = json.loads(line)
-        yield Received(entry["at"], entry["staff"], households_named(entry["body"]))
+        yield Received(entry["at"], entry["staff"], entry["id"], read_webhook(entry["body"]))
 
 
 class _Caller(asyncio.Protocol):
@@ -49,6 +53,7 @@ class _Caller(asyncio.Protocol):
         self._journal = journal
         self._parser = httptools.HttpRequestParser(self)
         self._url = b""
+        self._message_id = ""
         self._body: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -63,6 +68,11 @@ class _Caller(asyncio.Protocol):
         """Take a piece of the address."""
         self._url += url
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Look for the message's id."""
+        if name.lower() == b"webhook-id":
+            self._message_id = value.decode("ascii")
+
     def on_body(self, body: bytes) -> None:
         """Take a piece of the message."""
         self._body.append(body)
@@ -72,7 +82,8 @@ class _Caller(asyncio.Protocol):
         path = self._url.decode("ascii")
         if path.startswith(HOOKS):
             staff = path.removeprefix(HOOKS)
-            entry = {"at": time.time(), "staff": staff, "body": b"".join(self._body).decode()}
+            body = b"".join(self._body).decode()
+            entry = {"at": time.time(), "staff": staff, "id": self._message_id, "body": body}
             self._journal.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
         self._transport.write(ANSWER)
         self._transport.close()

@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from tests.bench.lines import (
     core,
     decoding,
+    end_to_end,
     ingest,
+    notifier,
     scorer_growth,
     scorer_nights,
     scorer_rate,
     scorer_reading,
     scorer_stages,
+    sizes,
 )  # fmt: skip
 from tests.bench.measurement import Measurement
 
@@ -23,4 +26,7 @@ MEASUREMENTS: Sequence[Measurement] = [
     *scorer_stages.MEASUREMENTS,
     *scorer_nights.MEASUREMENTS,
     *scorer_growth.MEASUREMENTS,
+    *sizes.MEASUREMENTS,
+    *notifier.MEASUREMENTS,
+    *end_to_end.MEASUREMENTS,
 ]

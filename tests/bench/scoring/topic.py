@@ -15,12 +15,20 @@ TOLD_EVERY = 10_000
 
 
 async def fill_topic(
-    bootstrap_servers: str, topic_prefix: str, messages: Iterable[EventMessage], tell: Callable[[str], None]
+    bootstrap_servers: str,
+    topic_prefix: str,
+    messages: Iterable[EventMessage],
+    tell: Callable[[str], None],
+    *,
+    batch_bytes: int = BATCH_BYTES,
 ) -> Mapping[int, int]:
-    """Put events on the log, each partition in order; return how many each partition has."""
+    """Put events on the log, each partition in order; return how many each partition has.
+
+    batch_bytes: most of a batch before compression; it holds one record at least.
+    """
     topic, written = topic_prefix + HOUSEHOLD_EVENTS.name, Counter[int]()
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap_servers, acks="all", compression_type="lz4", max_batch_size=BATCH_BYTES
+        bootstrap_servers=bootstrap_servers, acks="all", compression_type="lz4", max_batch_size=batch_bytes
     )
     async with producer:
         batches = {number: producer.create_batch() for number in range(HOUSEHOLD_EVENTS.partitions)}

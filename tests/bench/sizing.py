@@ -1,0 +1,188 @@
+"""What a village, a county, a province and a nation need, worked out from measured figures: a table in both READMEs.
+
+`make bench` writes it after a whole run; `python -m tests.bench.sizing` works it out again from what the last one left
+in `.local/bench/latest.json`. How many events and alerts there are is an assumption, told with the table; what they
+cost is measured.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from deploy.local.places import REPOSITORY
+from shared.topics import HOUSEHOLD_EVENTS
+from tests.bench.document import with_table
+from tests.bench.results import figure
+from tests.bench.settings import DIRECTORY
+
+BEGIN = "<!-- sizing: begin; written by `make bench`, do not edit -->"
+END = "<!-- sizing: end -->"
+
+EVENTS_A_DAY = 0.13
+"""Of one household: 45 events a second from 30 million."""
+FLOOD = 16
+"""So many times the mean: 700 events a second from 30 million households."""
+EVENTS_AN_ALERT = 10
+LOAD_SHARE = 0.5
+"""Of the highest rate, that a part should have to carry in a flood."""
+DAYS = 365
+SECONDS_A_DAY = 86_400
+
+RATE, SCORER = "end_to_end.events_per_second", "scorer.events_per_second"
+MEMORIES = ("ingest.memory_mb", "scorer.memory_mb", "notifier.memory_mb")
+LOG_BYTES, EVENT_BYTES = "size.log_bytes_per_event", "size.database_bytes_per_event"
+HOUSEHOLD_BYTES, ALERT_BYTES = "size.database_bytes_per_household", "size.database_bytes_per_alert"
+NEEDED = (RATE, SCORER, *MEMORIES, LOG_BYTES, EVENT_BYTES, HOUSEHOLD_BYTES, ALERT_BYTES)
+
+
+class NotMeasured(ValueError):
+    """Figures are missing, or they are those of a trial."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place to be watched. households: those in its register."""
+
+    name: str
+    name_zh: str
+    households: int
+
+
+PLACES = (
+    Place("village", "村", 300),
+    Place("county", "县", 80_000),
+    Place("province", "省", 1_000_000),
+    Place("nation", "全国", 30_000_000),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a place needs. mean, flood: events a second. machines: like the measured one, each with all three services.
+
+    memory_mb: of our services, all together. disk_gb: for a year, in 10^9 bytes, log and database once each.
+    """
+
+    place: Place
+    mean: float
+    flood: float
+    machines: int
+    partitions: int
+    scorers: int
+    memory_mb: float
+    disk_gb: float
+
+
+def measured_figures(lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The figures that the table needs, by line. Raises NotMeasured."""
+    values = {line["name"]: line["value"] for line in lines if line["name"] in NEEDED}
+    missing = [name for name in NEEDED if values.get(name) is None]
+    if missing:
+        raise NotMeasured(f"these lines are needed and were not measured: {', '.join(missing)}")
+    if any(line["quick"] or line["scale"] != 1 for line in lines):
+        raise NotMeasured("these are figures of a quick run or of a trial; run `make bench`")
+    return values
+
+
+def need(place: Place, measured: Mapping[str, float]) -> Need:
+    """Work out what a place needs."""
+    events_a_day = place.households * EVENTS_A_DAY
+    mean = events_a_day / SECONDS_A_DAY
+    flood = mean * FLOOD
+    machines = ceil(flood / (LOAD_SHARE * measured[RATE]))
+    scorers = max(machines, ceil(flood / (LOAD_SHARE * measured[SCORER])))
+    ingest, scorer, notifier = (measured[name] for name in MEMORIES)
+    events = events_a_day * DAYS
+    disk = (
+        place.households * measured[HOUSEHOLD_BYTES]
+        + events * measured[EVENT_BYTES]
+        + events / EVENTS_AN_ALERT * measured[ALERT_BYTES]
+        + events_a_day * (HOUSEHOLD_EVENTS.retention_days or DAYS) * measured[LOG_BYTES]
+    )
+    return Need(
+        place,
+        mean,
+        flood,
+        machines,
+        # A partition has one scorer; the topic is made with a multiple of what it has by itself.
+        ceil(scorers / HOUSEHOLD_EVENTS.partitions) * HOUSEHOLD_EVENTS.partitions,
+        scorers,
+        machines * ingest + scorers * scorer + notifier,
+        disk / 1e9,
+    )
+
+
+def table(measured: Mapping[str, float], facts: Mapping[str, Any]) -> Iterator[str]:
+    """The table in English. facts: of the machine that was measured."""
+    yield "| | households | events/s, mean and flood | machines | partitions | scorers | our memory | disk a year |"
+    yield from _rows(measured, lambda place: place.name)
+    yield ""
+    yield (
+        f"Measured on {facts['date']} (commit {facts['commit']}) on {facts['cores']} cores and {facts['memory']} that"
+        f" Kafka and PostgreSQL share: {figure(measured[RATE])} events/s from HTTP to the durable grade,"
+        f" {figure(measured[SCORER])} by one scorer; {figure(measured[EVENT_BYTES])} bytes of database an event,"
+        f" {figure(measured[HOUSEHOLD_BYTES])} a household, {figure(measured[ALERT_BYTES])} an alert,"
+        f" {figure(measured[LOG_BYTES])} bytes of log an event, kept {HOUSEHOLD_EVENTS.retention_days} days. Assumed:"
+        f" {EVENTS_A_DAY} events a household and day, {FLOOD} times that in a flood, which may take half of a machine;"
+        f" one alert in {EVENTS_AN_ALERT} events; one copy of everything (three brokers: three times the log)."
+    )
+
+
+def table_zh(measured: Mapping[str, float], facts: Mapping[str, Any]) -> Iterator[str]:
+    """The table in Chinese."""
+    yield "| | 户数 | 每秒事件（平均、洪灾时） | 机器 | 分区 | scorer | 三个服务内存 | 一年磁盘 |"
+    yield from _rows(measured, lambda place: place.name_zh)
+    yield ""
+    yield (
+        f"{facts['date']} 测得（提交 {facts['commit']}），{facts['cores']} 核、{facts['memory']}，与 Kafka、PostgreSQL"
+        f" 共用：从 HTTP 到评级落盘每秒 {figure(measured[RATE])} 条事件，"
+        f"单个 scorer 每秒 {figure(measured[SCORER])} 条；数据库每条事件 {figure(measured[EVENT_BYTES])} 字节、每户 {figure(measured[HOUSEHOLD_BYTES])}、每条预警"
+        f" {figure(measured[ALERT_BYTES])}；日志每条事件 {figure(measured[LOG_BYTES])} 字节，保留"
+        f" {HOUSEHOLD_EVENTS.retention_days} 天。假设：每户每天 {EVENTS_A_DAY} 条事件，"
+        f"洪灾时 {FLOOD} 倍，最多占机器一半；"
+        f"每 {EVENTS_AN_ALERT} 条事件一条预警；所有数据只算一份（三个 broker 则日志为三份）。"
+    )
+
+
+def _rows(measured: Mapping[str, float], name: Callable[[Place], str]) -> Iterator[str]:
+    yield "|---|---|---|---|---|---|---|---|"
+    for one in (need(place, measured) for place in PLACES):
+        yield (
+            f"| {name(one.place)} | {one.place.households:,} | {_small(one.mean)}, {_small(one.flood)} |"
+            f" {one.machines} | {one.partitions} | {one.scorers} | {one.memory_mb:,.0f} MB | {_gigabytes(one.disk_gb)} |"
+        )
+
+
+def _small(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1g}"
+
+
+def _gigabytes(size: float) -> str:
+    return f"{size:,.0f} GB" if size >= 10 else f"{size:.1g} GB"
+
+
+def write_sizing(lines: Sequence[Mapping[str, Any]], folder: Path = REPOSITORY) -> None:
+    """Put the table into both READMEs. Raises NotMeasured, MarkersMissing."""
+    measured = measured_figures(lines)
+    for file, rows in (("README.md", table), ("README.zh-CN.md", table_zh)):
+        path = folder / file
+        fresh = with_table(path.read_text(encoding="utf-8"), "\n".join(rows(measured, lines[-1])), begin=BEGIN, end=END)
+        path.write_text(fresh, encoding="utf-8")
+
+
+def main() -> int:
+    """Write it from the last whole run; exit status 1 where that did not measure what is needed."""
+    try:
+        write_sizing(json.loads((DIRECTORY / "latest.json").read_text(encoding="utf-8")))
+    except (FileNotFoundError, NotMeasured) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
