@@ -34,6 +34,9 @@ from /proc. `Line.says` must tell what the figure is worth and what the ceiling 
 
 Raise to fail: the reason is printed, the other lines still run, and the exit status is 1. Nothing here asserts a time.
 
+Where the lines' worlds are: `scoring/` a scorer and its ceilings, `edge/` ingest and its ceilings, `house/` the whole
+machine with people and receivers, `soak/` the same for a long time (a command of its own: `make bench-soak`).
+
 What a run leaves: `.local/bench/latest.json`, and for a full run (no LINES, no SCALE, not quick) the table in
-`docs/performance.md`, between its markers.
+`docs/performance.md` and the sizing table in both READMEs (`sizing.py`), between their markers.
 """

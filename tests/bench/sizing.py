@@ -118,32 +118,33 @@ def need(place: Place, measured: Mapping[str, float]) -> Need:
 
 def table(measured: Mapping[str, float], facts: Mapping[str, Any]) -> Iterator[str]:
     """The table in English. facts: of the machine that was measured."""
+    shown = {name: figure(value) for name, value in measured.items()}
     yield "| | households | events/s, mean and flood | machines | partitions | scorers | our memory | disk a year |"
     yield from _rows(measured, lambda place: place.name)
     yield ""
     yield (
         f"Measured on {facts['date']} (commit {facts['commit']}) on {facts['cores']} cores and {facts['memory']} that"
-        f" Kafka and PostgreSQL share: {figure(measured[RATE])} events/s from HTTP to the durable grade,"
-        f" {figure(measured[SCORER])} by one scorer; {figure(measured[EVENT_BYTES])} bytes of database an event,"
-        f" {figure(measured[HOUSEHOLD_BYTES])} a household, {figure(measured[ALERT_BYTES])} an alert,"
-        f" {figure(measured[LOG_BYTES])} bytes of log an event, kept {HOUSEHOLD_EVENTS.retention_days} days. Assumed:"
-        f" {EVENTS_A_DAY} events a household and day, {FLOOD} times that in a flood, which may take half of a machine;"
-        f" one alert in {EVENTS_AN_ALERT} events; one copy of everything (three brokers: three times the log)."
+        f" Kafka and PostgreSQL share: {shown[RATE]} events/s from HTTP to the durable grade, {shown[SCORER]} by one"
+        f" scorer; {shown[EVENT_BYTES]} bytes of database an event, {shown[HOUSEHOLD_BYTES]} a household,"
+        f" {shown[ALERT_BYTES]} an alert, {shown[LOG_BYTES]} bytes of log an event, kept"
+        f" {HOUSEHOLD_EVENTS.retention_days} days. Assumed: {EVENTS_A_DAY} events a household and day, {FLOOD} times"
+        f" that in a flood, which may take half of a machine; one alert in {EVENTS_AN_ALERT} events; one copy of"
+        " everything (three brokers: three times the log)."
     )
 
 
 def table_zh(measured: Mapping[str, float], facts: Mapping[str, Any]) -> Iterator[str]:
     """The table in Chinese."""
+    shown = {name: figure(value) for name, value in measured.items()}
     yield "| | 户数 | 每秒事件（平均、洪灾时） | 机器 | 分区 | scorer | 三个服务内存 | 一年磁盘 |"
     yield from _rows(measured, lambda place: place.name_zh)
     yield ""
     yield (
         f"{facts['date']} 测得（提交 {facts['commit']}），{facts['cores']} 核、{facts['memory']}，与 Kafka、PostgreSQL"
-        f" 共用：从 HTTP 到评级落盘每秒 {figure(measured[RATE])} 条事件，"
-        f"单个 scorer 每秒 {figure(measured[SCORER])} 条；数据库每条事件 {figure(measured[EVENT_BYTES])} 字节、每户 {figure(measured[HOUSEHOLD_BYTES])}、每条预警"
-        f" {figure(measured[ALERT_BYTES])}；日志每条事件 {figure(measured[LOG_BYTES])} 字节，保留"
-        f" {HOUSEHOLD_EVENTS.retention_days} 天。假设：每户每天 {EVENTS_A_DAY} 条事件，"
-        f"洪灾时 {FLOOD} 倍，最多占机器一半；"
+        f" 共用：从 HTTP 到评级落盘每秒 {shown[RATE]} 条事件，单个 scorer 每秒 {shown[SCORER]} 条；"
+        f"数据库每条事件 {shown[EVENT_BYTES]} 字节、每户 {shown[HOUSEHOLD_BYTES]}、每条预警 {shown[ALERT_BYTES]}；"
+        f"日志每条事件 {shown[LOG_BYTES]} 字节，保留 {HOUSEHOLD_EVENTS.retention_days} 天。"
+        f"假设：每户每天 {EVENTS_A_DAY} 条事件，洪灾时 {FLOOD} 倍，最多占机器一半；"
         f"每 {EVENTS_AN_ALERT} 条事件一条预警；所有数据只算一份（三个 broker 则日志为三份）。"
     )
 
@@ -151,10 +152,17 @@ def table_zh(measured: Mapping[str, float], facts: Mapping[str, Any]) -> Iterato
 def _rows(measured: Mapping[str, float], name: Callable[[Place], str]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|---|"
     for one in (need(place, measured) for place in PLACES):
-        yield (
-            f"| {name(one.place)} | {one.place.households:,} | {_small(one.mean)}, {_small(one.flood)} |"
-            f" {one.machines} | {one.partitions} | {one.scorers} | {one.memory_mb:,.0f} MB | {_gigabytes(one.disk_gb)} |"
+        cells = (
+            name(one.place),
+            f"{one.place.households:,}",
+            f"{_small(one.mean)}, {_small(one.flood)}",
+            str(one.machines),
+            str(one.partitions),
+            str(one.scorers),
+            f"{one.memory_mb:,.0f} MB",
+            _gigabytes(one.disk_gb),
         )
+        yield f"| {' | '.join(cells)} |"
 
 
 def _small(rate: float) -> str:
