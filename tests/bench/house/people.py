@@ -28,7 +28,7 @@ def county_villages(people: int) -> list[str]:
 
 
 def county_staff(people: int, base_url: str) -> list[StaffMember]:
-    """The staff of that county: officers have mail and webhook, of the cadres each second one mail, others a webhook."""
+    """The staff of that county: officers have mail and webhook, of the cadres each second one mail, else a webhook."""
     return list(_county_staff(people, base_url))
 
 
