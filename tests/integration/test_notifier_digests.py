@@ -207,7 +207,9 @@ async def test_why_says_until_when_somebody_waits_and_in_which_digest_it_went(pa
     assert (parts.metric("pending_deliveries"), parts.metric("paced_deliveries")) == (5, 2)
     told = "\n".join(explain(await why.why("", second.id)))
     assert f"pace: message_budget by smtp until {to_rfc3339(free_at)}" in told
-    assert f"waits for the person's message budget, then goes out with all that waits until {to_rfc3339(free_at)}" in told
+    assert (
+        f"waits for the person's message budget, then goes out with all that waits until {to_rfc3339(free_at)}" in told
+    )
     clock.move(seconds(30))
     await deliver_all(mail)
     told = "\n".join(explain(await why.why("", second.id)))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, and_, case, select
+from sqlalchemy import and_, case, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier.core.reasons import Wait
@@ -58,7 +58,7 @@ async def read_waiting(connection: AsyncConnection, alert_id: str) -> Mapping[De
     return {DeliveryKey(row.revision, row.staff_id, row.channel): _waiting(row) for row in rows}
 
 
-def _waiting(row: Row[Any]) -> Waiting:
+def _waiting(row: Any) -> Waiting:
     return Waiting(
         digest_id=row.digest_id,
         others=None if row.deliveries is None else row.deliveries - 1,
