@@ -1,10 +1,12 @@
 """The whole machine: events over HTTP to durable grades, and from a grave event to the receipt of its message."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import repeat
 from statistics import median
 
 from services.ingest.load.households import Household
@@ -19,6 +21,7 @@ from tests.bench.house.receiver import read_journal
 from tests.bench.house.streams import WithGraveOnes, enrolled, shuffled, usual, villages
 from tests.bench.line import Goal, Line, Rounds
 from tests.bench.measurement import Measurement
+from tests.bench.processes import machine_cpu_seconds
 
 HOUSEHOLDS, QUICK_HOUSEHOLDS = 20_000, 5_000
 CONNECTIONS = 64
@@ -26,6 +29,7 @@ STEP_SECONDS, QUICK_STEP_SECONDS = 15, 6
 GRADE_P99_MS = 2_000
 FIRST_RATE, GROWTH, FINEST = 500.0, 1.5, 1.1
 SLOWEST_RATE = 20.0
+WARM_UP_SECONDS = 3
 RECEIPT_RATE, GRAVE_EVERY = 500, 100
 SETTLE_SECONDS = 120.0
 JOURNAL_SECONDS = 60.0
@@ -34,14 +38,15 @@ RATE = Line(
     "end_to_end.events_per_second", "events/s",
     "highest steady rate at which one process of each service, Kafka and PostgreSQL on this machine take single events"
     " over HTTP and grade them durably, p99 below 2 s from the instant at which each was to be sent; steps of 15 s"
-    " (quick: 6), each half as fast again, then between the last good and the first bad one",
+    " (quick: 6), each half as fast again, then between the last good and the first bad one; ceiling: all cores divided"
+    " by the processor time that everything on the machine took for an event at that rate, sender included",
     quick=True,
 )  # fmt: skip
 RECEIPT_P50 = Line(
     "end_to_end.receipt_p50_ms", "ms",
     "from the instant at which a grave event was to be sent to the receiver's journal, for half of them; 500 events a"
     " second in the usual mix, one in a hundred a grave illness of a household that was well, a cadre for each village,"
-    " by a policy that tells everything at once",
+    " by a policy that tells everything at once; ceiling: the grave events alone, before the others begin",
     quick=True, less_is_better=True,
 )  # fmt: skip
 RECEIPT_P99 = Line(
@@ -65,12 +70,30 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One steady rate. is_good: everything was taken and graded in time."""
+    """One steady rate. is_good: everything was taken and graded in time.
+
+    shares: of one processor, by process. machine_cpu_seconds: of everything on the machine, for each second of sending.
+    """
 
     rate: float
     is_good: bool
     grade_p99_ms: float
     shares: Mapping[str, float]
+    machine_cpu_seconds: float
+
+    @property
+    def ceiling(self) -> float:
+        """The rate at which all cores would be busy."""
+        return self.rate * (os.cpu_count() or 1) / max(self.machine_cpu_seconds, 0.01)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipts:
+    """Milliseconds to the receipts of grave events, as percentiles: among others, and alone."""
+
+    waits: Mapping[str, float]
+    alone: Mapping[str, float]
+    remark: str
 
 
 @asynccontextmanager
@@ -99,11 +122,19 @@ async def rates(bench: Bench) -> Mapping[Line, Rounds]:
         async with machine(bench, f"rates-{number}") as running:
             found.append(await _search(bench, running))
     shares = "; ".join(", ".join(f"{name} {share:.0%}" for name, share in step.shares.items()) for step in found)
-    return {RATE: Rounds([step.rate for step in found], remark=f"of one processor at that rate: {shares}")}
+    return {
+        RATE: Rounds(
+            [step.rate for step in found],
+            [step.ceiling for step in found],
+            f"of one processor at that rate: {shares}",
+        )
+    }
 
 
 async def _search(bench: Bench, running: Machine) -> Step:
     """The fastest step that is good. Raises NotSteady when not even the slowest one is."""
+    bench.progress.step("warming up")
+    await _step(bench, running, FIRST_RATE / 2)
     good: Step | None = None
     rate, bad = FIRST_RATE, float("inf")
     while good is None or bad / good.rate > FINEST:
@@ -131,14 +162,15 @@ async def _step(bench: Bench, running: Machine, rate: float) -> Step:
     run = f"{running.target.port}-{time.time_ns():x}"
     parcels = usual(enrolled(households(bench)), run, round(rate * seconds) + 1)
     used = {kind: service.cpu_seconds() for kind, service in running.services.items()}
-    own = time.process_time()
+    own, everything = time.process_time(), machine_cpu_seconds()
     sent = await send(bench, running, iter(parcels), rate, seconds)
+    busy = (machine_cpu_seconds() - everything) / seconds
     shares = {kind: (service.cpu_seconds() - used[kind]) / seconds for kind, service in running.services.items()}
     shares["sender"] = (time.process_time() - own) / seconds
     if not sent.is_graded:
         raise NotSteady(f"{sent.tally.ungraded} events had no grade {SETTLE_SECONDS:.0f} s after the last was sent")
     p99 = percentiles_ms(sent.tally.graded).get("p99", float("inf"))
-    return Step(rate, sent.tally.share_taken == 1 and p99 < GRADE_P99_MS, p99, shares)
+    return Step(rate, sent.tally.share_taken == 1 and p99 < GRADE_P99_MS, p99, shares, busy)
 
 
 async def send(bench: Bench, running: Machine, parcels: Iterator[Parcel], rate: float, seconds: float) -> Sent:
@@ -162,42 +194,53 @@ async def send(bench: Bench, running: Machine, parcels: Iterator[Parcel], rate: 
 
 
 async def receipts(bench: Bench) -> Mapping[Line, Rounds]:
-    """In each round a fresh machine, a minute of the usual mix, and the grave events among it."""
-    waits: list[Mapping[str, float]] = []
-    remarks = []
+    """In each round a fresh machine: grave events alone, then a minute of the usual mix with such events among it."""
+    found = []
     for number in range(1, bench.rounds + 1):
         bench.progress.step(f"round {number} of {bench.rounds}")
         async with machine(bench, f"receipts-{number}") as running:
-            found, remark = await _receipts(bench, running)
-        waits.append(percentiles_ms(found))
-        remarks.append(remark)
-    worst = f"slowest {median(one['max'] for one in waits):,.0f} ms"
+            found.append(await _receipts(bench, running))
+    worst = f"slowest {median(one.waits['max'] for one in found):,.0f} ms"
     return {
-        RECEIPT_P50: Rounds([one["p50"] for one in waits], remark="; ".join(remarks)),
-        RECEIPT_P99: Rounds([one["p99"] for one in waits], remark=worst),
+        line: Rounds([one.waits[name] for one in found], [one.alone[name] for one in found], remark)
+        for line, name, remark in (
+            (RECEIPT_P50, "p50", "; ".join(one.remark for one in found)),
+            (RECEIPT_P99, "p99", worst),
+        )
     }
 
 
-async def _receipts(bench: Bench, running: Machine) -> tuple[list[float], str]:
-    """Seconds to each receipt. Raises NotSteady when some never came."""
-    seconds = bench.scaled(60, quick=30, least=5)
-    run = f"{running.target.port}"
-    well, others = await _well_and_others(bench, running, RECEIPT_RATE * seconds // GRAVE_EVERY + 1)
+async def _receipts(bench: Bench, running: Machine) -> Receipts:
+    """Raises NotSteady when some never came."""
+    seconds, alone_seconds = bench.scaled(60, quick=30, least=5), bench.scaled(20, quick=10, least=4)
+    a_second = RECEIPT_RATE // GRAVE_EVERY
+    well, others = await _well_and_others(bench, running, a_second * (WARM_UP_SECONDS + alone_seconds + seconds))
+    run, still_well = f"{running.target.port}", iter(well)
+    await _waits(bench, running, _only_grave(still_well, f"{run}-first"), a_second, WARM_UP_SECONDS)
+    alone = await _waits(bench, running, _only_grave(still_well, f"{run}-alone"), a_second, alone_seconds)
     ordinary = usual(others, run, RECEIPT_RATE * seconds + 1)
-    stream = WithGraveOnes(iter(ordinary), iter(well), GRAVE_EVERY, run)
+    among_others = WithGraveOnes(iter(ordinary), still_well, GRAVE_EVERY, run)
     own = time.process_time()
-    sent = await send(bench, running, stream.parcels(), RECEIPT_RATE, seconds)
+    waits = await _waits(bench, running, among_others, RECEIPT_RATE, seconds)
     share = (time.process_time() - own) / seconds
+    messages = sum(1 for _ in read_journal(running.receiver.journal))
+    remark = f"{len(waits)} grave events, {messages:,} messages in all, sender {share:.0%} of one processor"
+    return Receipts(percentiles_ms(waits), percentiles_ms(alone), remark)
+
+
+def _only_grave(well: Iterator[Household], run: str) -> WithGraveOnes:
+    return WithGraveOnes(repeat(Parcel([])), well, 1, run)
+
+
+async def _waits(bench: Bench, running: Machine, stream: WithGraveOnes, rate: float, seconds: float) -> list[float]:
+    """Seconds to the receipt of each grave event of a stream. Raises NotSteady."""
+    sent = await send(bench, running, stream.parcels(), rate, seconds)
     wanted = {household.id: parcel.intended for household, parcel in stream.told}
     named = await _until_named(running, set(wanted))
     missing = len(wanted) - len(named)
     if missing:
         raise NotSteady(f"of {len(wanted)} grave events {missing} had no receipt {JOURNAL_SECONDS:.0f} s after the end")
-    messages = sum(1 for _ in read_journal(running.receiver.journal))
-    return (
-        [named[household] - sent.began_at - intended for household, intended in wanted.items()],
-        f"{len(wanted)} grave events, {messages:,} messages in all, sender {share:.0%} of one processor",
-    )
+    return [named[household] - sent.began_at - intended for household, intended in wanted.items()]
 
 
 async def _well_and_others(bench: Bench, running: Machine, count: int) -> tuple[list[Household], list[Household]]:
