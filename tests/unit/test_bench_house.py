@@ -1,6 +1,7 @@
 """The whole machine's benchmark: who is told, what journals say, how a long run and a sizing table are worked out."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.bench.house.people import county_staff, county_villages, write_people
 from tests.bench.house.receiver import Received, read_journal
 from tests.bench.lines.end_to_end import FINEST, next_rate
 from tests.bench.lines.sizes import growth
+from tests.bench.processes import machine_cpu_seconds, tree_cpu_seconds
 from tests.bench.sizing import (
     BEGIN,
     END,
@@ -140,6 +142,12 @@ def test_the_search_ends_close_below_what_the_machine_can_do(most: float) -> Non
         rate, steps = next_rate(good, bad), steps + 1
     assert most / FINEST <= good <= most
     assert steps <= 12
+
+
+def test_the_machines_processor_time_holds_that_of_every_process() -> None:
+    own = tree_cpu_seconds(os.getpid())
+    assert own > 0
+    assert machine_cpu_seconds() >= own
 
 
 def test_only_tables_that_grew_are_told_of_the_largest_first() -> None:

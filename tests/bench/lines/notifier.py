@@ -182,7 +182,7 @@ async def memory(bench: Bench) -> Mapping[Line, Rounds]:
     platform = await bench.platform()
     count, more = bench.scaled(OPEN_ALERTS, least=100), bench.scaled(MORE_REDS, least=10)
     changes = await reds(platform.databases, platform.schema, county_villages(PEOPLE), range(count + more))
-    peaks = []
+    peaks, at_the_end = [], []
     async with receivers_of(bench, "open-alerts") as receivers, staffed(bench, receivers) as place:
         async with running(bench, place, receivers) as one:
             await publish(platform.kafka, place.topic_prefix, changes[:count])
@@ -196,7 +196,11 @@ async def memory(bench: Bench) -> Mapping[Line, Rounds]:
                 await _until_passed(bench, one, count + more)
                 await asyncio.sleep(RUN_SECONDS * min(1.0, bench.settings.scale))
                 peaks.append(one.notifier.peak_memory_mb())
-    return {MEMORY: Rounds(peaks, remark=f"{while_taken:,.0f} MB at most while the {count:,} came in at once")}
+                at_the_end.append(f"{one.notifier.memory_mb():,.0f}")
+    remark = (
+        f"at the end {', '.join(at_the_end)} MB; at most {while_taken:,.0f} MB in the one that took {count:,} at once"
+    )
+    return {MEMORY: Rounds(peaks, remark=remark)}
 
 
 async def _until_passed(bench: Bench, one: Running, count: int) -> None:
