@@ -1,18 +1,22 @@
-"""A thousand households turn red within a minute: everybody hears of each, and nobody's phone is drowned."""
+"""Thousands of households turn red within a minute: everybody hears of each, and nobody's phone is drowned."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 from sqlalchemy import select
 
 from services.notifier.console.queries import PAGE, ConsoleQueries, Place
+from services.notifier.core.duty import Absence, Duty
+from services.notifier.store.rosters import DutyRow, Rosters
 from shared.alerts import ChannelName
+from shared.clock import day_of
 from shared.db.session import transaction
 from shared.db.tables.notifier import alert, delivery, digest
 from shared.policy import default_policies
-from tests.notifier_storm import MODERATE, storm
+from tests.fakes.notifier import COUNTY
+from tests.notifier_storm import LARGE, MODERATE, storm
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 NOW = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
 BUDGET = default_policies().versions[-1].delivery.messages_per_person
 WINDOW = timedelta(minutes=BUDGET.within_minutes)
@@ -42,6 +46,31 @@ def most_in_a_window(times):
     return max(sum(end - WINDOW < at <= end for at in times) for end in times)
 
 
+def assert_each_is_named_in_one_message(made, rows):
+    """Each delivery is named, as new, in exactly one message to its person by its channel, and nothing else is."""
+    named = [
+        (one.staff_id, one.channel, alert.alert_id)
+        for one in made.received
+        for alert in one.said.alerts
+        if alert.is_new
+    ]
+    expected = [(row.staff_id, row.channel, row.alert_id) for row in rows if row.channel in ("smtp", "webhook")]
+    assert sorted(named) == sorted(expected)
+
+
+def assert_each_red_is_heard_in_time(made, rows):
+    """Somebody's message names each red alert within a minute; chat groups are not even counted."""
+    heard = {}
+    for one in made.received:
+        for alert_named in one.said.alerts:
+            heard.setdefault(alert_named.alert_id, one.at)
+    reds = {row.alert_id: row.opened_at for row in rows if row.grade == 4}
+    late = {
+        alert_id: heard[alert_id] - opened for alert_id, opened in reds.items() if heard[alert_id] - opened > IN_TIME
+    }
+    assert reds and not late
+
+
 async def test_a_storm_is_told_whole_in_time_worst_first_and_in_few_messages(engine, at_its_end):
     made, rows = at_its_end, await rows_of(engine)
     assert {row.status for row in rows} == {"sent"}
@@ -52,27 +81,9 @@ async def test_a_storm_is_told_whole_in_time_worst_first_and_in_few_messages(eng
     assert all(most_in_a_window(times) <= BUDGET.most for times in messages.values()), messages
     assert sum(map(len, messages.values())) < len(rows) / 20
 
-    # Each delivery is named, as new, in exactly one message to its person by its channel, and nothing else is.
-    named = [
-        (one.staff_id, one.channel, alert.alert_id)
-        for one in made.received
-        for alert in one.said.alerts
-        if alert.is_new
-    ]
-    expected = [(row.staff_id, row.channel, row.alert_id) for row in rows if row.channel in ("smtp", "webhook")]
-    assert sorted(named) == sorted(expected)
-
-    # Each red alert reached somebody within a minute; of one red and one milder that a person had both to hear of at
-    # that time, the red one never came later.
-    heard = {}
-    for one in made.received:
-        for alert_named in one.said.alerts:
-            heard.setdefault(alert_named.alert_id, one.at)
-    reds = {row.alert_id: row.opened_at for row in rows if row.grade == 4}
-    late = {
-        alert_id: heard[alert_id] - opened for alert_id, opened in reds.items() if heard[alert_id] - opened > IN_TIME
-    }
-    assert not late
+    assert_each_is_named_in_one_message(made, rows)
+    # Of one red and one milder alert that a person had both to hear of at that time, the red one never came later.
+    assert_each_red_is_heard_in_time(made, rows)
     assert all(_worst_first(one.said, {row.alert_id: row.grade for row in rows}) for one in made.received)
     assert made.parts.metric("digests_total", channel="smtp") > 0
     assert made.parts.metric("digest_alerts_total", channel="webhook") > made.parts.metric(
@@ -84,6 +95,46 @@ def _worst_first(said, grades):
     """Within a message, each grade's alerts come before those of a milder one."""
     order = [grades[one.alert_id] for one in said.alerts]
     return order == sorted(order, reverse=True)
+
+
+async def test_ten_thousand_red_households_in_a_minute_are_each_told_to_those_on_duty_within_a_minute(engine):
+    """For 50 people, of whom two have no duty and one is away."""
+    async with storm(engine, LARGE, NOW) as made:
+        away, resting = "cadre-0", {"county-3", "county-4"}
+        today, rosters = day_of(NOW), Rosters(engine)
+        on_duty = [f"county-{number}" for number in range(LARGE.county) if f"county-{number}" not in resting]
+        lines = [Duty(who, "county", COUNTY, today, today, time(), time()) for who in on_duty]
+        await rosters.save_duties([DutyRow(line) for line in lines])
+        await rosters.add_absence(Absence(away, NOW, NOW + timedelta(days=1)))
+        lanes = [*made.lanes("replica-1"), *made.lanes("replica-2")]
+        await made.break_loose(lanes)
+        await made.pass_time(lanes, timedelta(seconds=80))
+        await made.pass_time(lanes, timedelta(minutes=12), timedelta(seconds=15))
+        rows = await rows_of(engine)
+        assert len({row.alert_id for row in rows}) == LARGE.reds
+        assert {row.status for row in rows} == {"sent"}
+        people = LARGE.county + LARGE.townships + len(LARGE.villages)
+        assert people == 50
+        assert len({row.staff_id for row in rows}) == people - len({away, *resting})
+        assert not {row.staff_id for row in rows} & {away, *resting}
+        messages = made.messages_of()
+        assert all(most_in_a_window(times) <= BUDGET.most for times in messages.values())
+        assert_each_is_named_in_one_message(made, rows)
+        assert_each_red_is_heard_in_time(made, rows)
+        await assert_groups_are_told_of_all(made, engine, rows)
+
+
+async def assert_groups_are_told_of_all(made, engine, rows):
+    """Each alert for a chat group is told by itself, or stands on the page of a digest that the group was sent."""
+    async with transaction(engine) as connection:
+        digests = (await connection.execute(select(digest).where(digest.c.channel == "wecom_robot"))).all()
+    texts = "\n".join(made.vendor.texts)
+    for one in digests:
+        assert texts.count(f"/digests/{one.digest_id}") == 1
+        told = {row.alert_id for row in rows if row.digest_id == one.digest_id}
+        assert await _listed(engine, one.digest_id) == told | set(one.earlier)
+    alone = [row for row in rows if row.channel == ChannelName.WECOM_ROBOT and row.digest_id is None]
+    assert len(made.vendor.texts) == len(digests) + len(alone)
 
 
 async def test_a_chat_group_is_told_how_many_and_the_page_behind_its_link_lists_exactly_these(engine, at_its_end):
