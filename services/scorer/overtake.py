@@ -4,20 +4,20 @@ A partition is read in order, so after an outage an illness of this minute would
 done. As long as the record that is next in turn has waited too long, this task looks at the newest records. Where they
 would bring a household a worse and serious grade, all of this household's records in the backlog are looked for, and
 the partition's lane is asked to apply them, in their order, before it goes on. So the order within a household stays,
-each event counts once, and the backlog loses no more than a second look costs.
+and each event counts once. The backlog is read a second time for it, once, to know where each household begins in it.
 
 A household that the register will only know once its enrolment's turn has come is not found this way.
 """
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from services.scorer.score_event import ScoreEvents
 from shared.bus.consumer_loop import ConsumerLoop
-from shared.bus.ports import Claim, LogConsumer, LogReader, Record, TopicPartition
+from shared.bus.ports import Claim, Errand, LogConsumer, LogReader, Record, TopicPartition, Waiting
 from shared.errors import TemporaryFailure
 from shared.lifecycle import every
 from shared.logs import get_logger
@@ -27,10 +27,50 @@ log = get_logger(__name__)
 LOOK_EVERY_SECONDS = 5.0
 # Of a partition at a time: at the nation's usual rate the last minutes.
 NEWEST_RECORDS = 2_000
+# Of a partition's households, so many are remembered with their places: some megabytes in all.
+MOST_PLACES = 25_000
 # One with more records than this waits for its turn: applying them would hold up the lane.
 MOST_OF_A_HOUSEHOLD = 1_000
 
 OpenReader = Callable[[], AbstractAsyncContextManager[LogReader]]
+
+
+class Backlog:
+    """What is known of a partition's backlog during one tenure: where the records of its households begin.
+
+    until: up to where it was read. newest: its last records, as far as nobody has looked at them yet.
+    """
+
+    def __init__(self, tenure: object, begins: int) -> None:
+        self.tenure = tenure
+        self.until = begins
+        self.newest: deque[Record] = deque(maxlen=NEWEST_RECORDS)
+        self._first: dict[bytes, int] = {}
+        # From here on, a household that has no place may have records all the same.
+        self._unplaced_from: int | None = None
+
+    def add(self, records: Sequence[Record]) -> None:
+        """Note the next records of the partition."""
+        for record in records:
+            if record.key is None or record.key in self._first:
+                continue
+            if len(self._first) < MOST_PLACES:
+                self._first[record.key] = record.offset
+            elif self._unplaced_from is None:
+                self._unplaced_from = record.offset
+        self.newest.extend(records)
+        self.until = records[-1].offset + 1
+
+    def begin_of(self, keys: Collection[bytes]) -> int:
+        """Return an offset before which none of these households has a record that waits."""
+        unplaced = self.until if self._unplaced_from is None else self._unplaced_from
+        return min((self._first.get(key, unplaced) for key in keys), default=self.until)
+
+    def note_applied(self, keys: Collection[bytes], until: int) -> None:
+        """Note that nothing of these households waits any more before an offset."""
+        for key in keys:
+            if key in self._first:
+                self._first[key] = until
 
 
 class Overtake:
@@ -53,8 +93,7 @@ class Overtake:
         self._open_reader = open_reader
         self._handler = handler
         self._after_seconds = after_seconds
-        # The newest records were looked at up to here.
-        self._looked_at: dict[TopicPartition, int] = {}
+        self._backlogs: dict[TopicPartition, Backlog] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look until stopped."""
@@ -70,50 +109,54 @@ class Overtake:
     async def look(self) -> None:
         """Look once at the newest records of each partition that is too far behind. Raises TemporaryFailure."""
         too_old = (time.time() - self._after_seconds) * 1000
-        behind = [partition for partition, since in self._loop.waiting_since_ms().items() if since < too_old]
-        self._looked_at = {partition: offset for partition, offset in self._looked_at.items() if partition in behind}
+        behind = {partition: one for partition, one in self._loop.waiting().items() if one.since_ms < too_old}
+        self._backlogs = {
+            partition: self._backlogs.get(partition) or Backlog(one.tenure, one.next_offset)
+            for partition, one in behind.items()
+        }
         if not behind:
             return
         ends = await self._consumer.ask_end_offsets(behind)
         async with self._open_reader() as reader:
-            for partition in behind:
+            for partition, waiting in behind.items():
                 try:
-                    await self._look_at(partition, ends[partition], reader)
+                    await self._look_at(partition, waiting, ends[partition], reader)
                 except TemporaryFailure as failure:
                     _warn(failure)
 
-    async def _look_at(self, partition: TopicPartition, end: int, reader: LogReader) -> None:
-        position = self._loop.reading().get(partition)
-        if position is None:
-            return
-        newest_from = max(position, end - NEWEST_RECORDS, self._looked_at.get(partition, 0))
-        newest = [record async for some in reader.read(partition, newest_from, end) for record in some]
-        serious = await self._handler.would_grow_serious(partition, newest)
+    async def _look_at(self, partition: TopicPartition, waiting: Waiting, end: int, reader: LogReader) -> None:
+        backlog = self._backlogs[partition]
+        if backlog.tenure is not waiting.tenure:
+            backlog = self._backlogs[partition] = Backlog(waiting.tenure, waiting.next_offset)
+        async for some in reader.read(partition, max(waiting.next_offset, backlog.until), end):
+            backlog.add(some)
+        serious = await self._handler.would_grow_serious(partition, list(backlog.newest))
         if serious:
-            records = await _all_of(serious, reader.read(partition, position, end))
-            self._loop.ask(partition, lambda claim: self._overtake(partition, claim, position, records))
-        self._looked_at[partition] = end
+            keys = {household_id.encode() for household_id in serious}
+            begins = max(waiting.next_offset, backlog.begin_of(keys))
+            records = await _all_of(keys, reader.read(partition, begins, end))
+            self._loop.ask(partition, self._errand(partition, backlog, records, end), waiting.tenure)
+        backlog.newest.clear()
 
-    async def _overtake(
-        self, partition: TopicPartition, claim: Claim, complete_from: int, records: Sequence[Record]
-    ) -> None:
-        next_offset = claim.next_offset or 0
-        # A position that went back is a restored database: there are records before ours that nobody has applied.
-        if next_offset >= complete_from:
-            await self._handler.overtake(partition, claim, [one for one in records if one.offset >= next_offset])
+    def _errand(self, partition: TopicPartition, backlog: Backlog, records: Sequence[Record], end: int) -> Errand:
+        async def overtake(claim: Claim) -> None:
+            waiting = [one for one in records if one.offset >= (claim.next_offset or 0)]
+            applied = await self._handler.overtake(partition, claim, waiting)
+            backlog.note_applied({household_id.encode() for household_id in applied}, end)
+
+        return overtake
 
 
 def _warn(failure: TemporaryFailure) -> None:
     log.warning("nothing goes ahead of its turn for now", reason=str(failure))
 
 
-async def _all_of(household_ids: Collection[str], stretch: AsyncIterator[Sequence[Record]]) -> list[Record]:
+async def _all_of(keys: Collection[bytes], stretch: AsyncIterator[Sequence[Record]]) -> list[Record]:
     """The records of these households, in their order."""
-    keys = {household_id.encode() for household_id in household_ids}
     found: dict[bytes, list[Record]] = defaultdict(list)
     async for some in stretch:
         for record in some:
-            if record.key in keys:
+            if record.key is not None and record.key in keys:
                 found[record.key].append(record)
     of_all = [one for of_one in found.values() if len(of_one) <= MOST_OF_A_HOUSEHOLD for one in of_one]
     return sorted(of_all, key=lambda record: record.offset)

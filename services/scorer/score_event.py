@@ -124,12 +124,13 @@ class ScoreEvents:
             folded = await self._fold(tx, PartitionBatch(partition, Claim(0, None), records), read, self._clock.now())
         return {outcome.state.household_id for outcome in folded.grown_serious}
 
-    async def overtake(self, partition: TopicPartition, claim: Claim, records: Sequence[Record]) -> None:
+    async def overtake(self, partition: TopicPartition, claim: Claim, records: Sequence[Record]) -> set[str]:
         """Apply records ahead of their turn, where that brings their household a worse and serious grade.
 
         records: of each household all from `claim.next_offset` on, in their order, up to some offset. The position
         stays; when it comes to them, the ledger has them from their very places. What is to be refused, and what would
-        park a household, is left to its turn. Raises TemporaryFailure, LostOwnership.
+        park a household, is left to its turn. Returns the households whose records were applied.
+        Raises TemporaryFailure, LostOwnership.
         """
         read, now = await self.read(records), self._clock.now()
         async with self._store.transaction(partition) as tx:
@@ -141,6 +142,7 @@ class ScoreEvents:
         self._metrics.overtaken.inc(overtaken)
         log.info("events went ahead of their turn", partition=str(partition), events=overtaken)
         self._tell(outcomes)
+        return {outcome.state.household_id for outcome in outcomes}
 
     async def caught_up(self, partition: TopicPartition, claim: Claim) -> bool:
         """Judge households for which a day has come, or for which a person asks; True while there are more."""

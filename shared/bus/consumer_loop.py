@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 
 from shared.bus.lane import Lane, Pace, Surroundings
 from shared.bus.loop_metrics import LoopMetrics
-from shared.bus.ports import BatchHandler, Errand, GapInLog, LogConsumer, Record, TopicPartition
+from shared.bus.ports import BatchHandler, Errand, GapInLog, LogConsumer, Record, TopicPartition, Waiting
 from shared.bus.prefetch import ReadAhead
 from shared.bus.turns import Turns
 from shared.errors import HALT_REASONS, TemporaryFailure
@@ -115,15 +115,15 @@ class ConsumerLoop:
             partition: lane.next_offset or 0 for partition, lane in self._partitions.items() if lane.epoch is not None
         }
 
-    def waiting_since_ms(self) -> dict[TopicPartition, int]:
-        """Return, for the partitions that are behind, when the record that is next in turn was written."""
-        waiting = {partition: lane.waiting_since_ms for partition, lane in self._partitions.items()}
-        return {partition: since for partition, since in waiting.items() if since is not None}
+    def waiting(self) -> dict[TopicPartition, Waiting]:
+        """Return the partitions that are behind, as far as their records have arrived."""
+        waiting = {partition: lane.waiting for partition, lane in self._partitions.items()}
+        return {partition: one for partition, one in waiting.items() if one is not None}
 
-    def ask(self, partition: TopicPartition, errand: Errand) -> None:
-        """Have something done by the partition's owner, between two batches; forgotten if that is not us by then."""
+    def ask(self, partition: TopicPartition, errand: Errand, tenure: object) -> None:
+        """Have something done by the partition's owner between two batches, unless the tenure is over by then."""
         if partition in self._partitions:
-            self._partitions[partition].ask(errand)
+            self._partitions[partition].ask(errand, tenure)
 
     def _count_turn(self) -> None:
         """Count a turn once each lane has ended the step that it was in when the turn began."""

@@ -13,7 +13,17 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
 from shared.bus.loop_metrics import LoopMetrics
-from shared.bus.ports import BatchHandler, Claim, Errand, GapInLog, LogConsumer, PartitionBatch, Record, TopicPartition
+from shared.bus.ports import (
+    BatchHandler,
+    Claim,
+    Errand,
+    GapInLog,
+    LogConsumer,
+    PartitionBatch,
+    Record,
+    TopicPartition,
+    Waiting,
+)
 from shared.bus.prefetch import Prefetch, ReadAhead
 from shared.bus.turns import Turns
 from shared.errors import LostOwnership, PartitionHalted, TemporaryFailure
@@ -82,6 +92,8 @@ class Lane:
         self.halted: PartitionHalted | None = None
         self.failures = 0
         self.step: int | None = None
+        # Another one for each claim: what is known of the partition holds no longer than that.
+        self._tenure: object = None
 
     @property
     def is_asked_for(self) -> bool:
@@ -95,9 +107,12 @@ class Lane:
         return end is not None and (self.next_offset or 0) >= end
 
     @property
-    def waiting_since_ms(self) -> int | None:
-        """When the record that is next in turn was written, Unix milliseconds, as far as it has arrived."""
-        return None if self.epoch is None else self._ahead.oldest_ms
+    def waiting(self) -> Waiting | None:
+        """What waits; None while nothing has arrived, or the partition is held."""
+        since_ms = self._ahead.oldest_ms
+        if self.epoch is None or since_ms is None:
+            return None
+        return Waiting(since_ms, self.next_offset or 0, self._tenure)
 
     def take_in(self, records: Sequence[Record]) -> None:
         """Keep what has arrived; what comes before the claim is thrown away, and will be fetched again."""
@@ -111,9 +126,9 @@ class Lane:
             self._ahead.gap = gap
             self._rest_if_full()
 
-    def ask(self, errand: Errand) -> None:
-        """Have this done before the next batch, unless the partition is held or taken away before it is begun."""
-        if self.epoch is not None:
+    def ask(self, errand: Errand, tenure: object) -> None:
+        """Have this done before the next batch, unless another tenure has begun by then."""
+        if self.epoch is not None and self._tenure is tenure:
             self._errands.append(errand)
             self._woken.set()
 
@@ -172,6 +187,7 @@ class Lane:
             claim = await self._handler.claim(self.partition)
             self._ahead.begin(claim.next_offset)
             self._resting = False
+            self._tenure = object()
             self.epoch, self.next_offset = claim
             await self._consumer.begin(self.partition, claim.next_offset)
 

@@ -64,6 +64,18 @@ Errand = Callable[[Claim], Awaitable[None]]
 """A piece of work that only a partition's owner may do, between two of its batches. Raises TemporaryFailure."""
 
 
+class Waiting(NamedTuple):
+    """What a partition's owner has not applied yet.
+
+    since_ms: when the record that is next in turn was written, Unix milliseconds. next_offset: of that record. tenure:
+    the same for as long as nobody else can have owned the partition, and the position can only have grown.
+    """
+
+    since_ms: int
+    next_offset: int
+    tenure: object
+
+
 class GapInLog(PartitionHalted):
     """Records between our position and the next that the log has are gone; going on would skip events."""
 

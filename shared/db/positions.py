@@ -33,7 +33,8 @@ _ADVANCE = text(
 _HOLD = text(
     """
     SELECT 1 FROM partition_position
-    WHERE consumer_group = :consumer_group AND topic = :topic AND partition = :partition AND epoch = :epoch
+    WHERE consumer_group = :consumer_group AND topic = :topic AND partition = :partition
+      AND epoch = :epoch AND next_offset IS NOT DISTINCT FROM CAST(:expected AS bigint)
     FOR UPDATE
     """
 )
@@ -109,8 +110,12 @@ class Positions:
             raise LostOwnership(f"{batch.partition} has another owner")
 
     async def hold(self, connection: AsyncConnection, partition: TopicPartition, claim: Claim) -> None:
-        """Make sure, until the caller's transaction ends, that we own the partition. Raises LostOwnership."""
-        held = await connection.execute(_HOLD, {**self._key(partition), "epoch": claim.epoch})
+        """Make sure, until the caller's transaction ends, that the partition is ours and its position the claim's.
+
+        Raises LostOwnership.
+        """
+        values = {"epoch": claim.epoch, "expected": claim.next_offset}
+        held = await connection.execute(_HOLD, {**self._key(partition), **values})
         if held.first() is None:
             raise LostOwnership(f"{partition} has another owner")
 

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.scorer import overtake
-from services.scorer.overtake import Overtake
+from services.scorer.overtake import Backlog, Overtake
 from services.scorer.verify import refold
 from shared.bus.consumer_loop import ConsumerLoop, LoopMetrics
 from shared.bus.ports import Claim, LogReader, PartitionBatch, Record
@@ -113,10 +113,10 @@ async def test_a_repeat_and_a_conflict_in_the_backlog_have_their_fates_all_the_s
     assert await position(engine) == (6, 3, 2, 1)
 
 
-def random_history(random: Random) -> list[EventMessage]:
+def random_history(random: Random, count: int = 120) -> list[EventMessage]:
     """Enrolments, then costs small and grave, refutations and repeats."""
     events = [enrolment(one) for one in HOUSEHOLDS]
-    for number in range(120):
+    for number in range(count):
         household_id = random.choice(HOUSEHOLDS)
         kind = random.random()
         if kind < 0.08:
@@ -154,6 +154,20 @@ async def test_whoever_goes_ahead_and_when_the_end_is_the_same(engine: AsyncEngi
     assert await position(engine) == (len(events), different, len(events) - different, 0)
     assert await refold(scorer.store, HOUSEHOLDS, scorer.policies) == []
     assert went_ahead > 0
+
+
+def test_a_backlog_knows_where_its_households_begin_and_forgets_what_was_applied(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(overtake, "MOST_PLACES", 2)
+    backlog = Backlog(object(), 10)
+    backlog.add([Record(10 + at, key, b"", 0) for at, key in enumerate([b"a", b"b", b"a", b"c", b"d", b"a"])])
+    assert [backlog.begin_of({key}) for key in (b"a", b"b", b"c", b"d")] == [10, 11, 13, 13]
+    assert backlog.begin_of({b"b", b"d"}) == 11
+    backlog.note_applied({b"a"}, 16)
+    backlog.add([Record(16, b"a", b"", 0), Record(17, b"b", b"", 0)])
+    assert [backlog.begin_of({key}) for key in (b"a", b"b", b"c")] == [16, 11, 13]
+    assert backlog.until == 18
 
 
 class Slow:
@@ -212,3 +226,34 @@ async def test_only_a_backlog_that_is_old_is_overtaken(
         await until(is_done, 60)
     assert await position(engine) == (len(events), len(events), 0, 0)
     assert await refold(scorer.store, HOUSEHOLDS, scorer.policies) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_backlog_that_grows_while_events_go_ahead_of_it_ends_in_the_order_of_the_log(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(overtake, "LOOK_EVERY_SECONDS", 0.02)
+    monkeypatch.setattr(overtake, "NEWEST_RECORDS", 40)
+    random = Random(seed)
+    events = random_history(random, 360)
+    records = as_records(events, written_ms=int((time.time() - 60) * 1000))
+    log, scorer = MemoryPartitions({PARTITION: records[:150]}), ScorerUnderTest(engine)
+
+    async def is_done() -> bool:
+        return bool(await rows(engine, "SELECT 1 FROM partition_position WHERE next_offset = :end", end=len(events)))
+
+    reader = MemoryReader(log)
+    async with consuming(log, scorer, reader, after_seconds=30):
+        for record in records[150:]:
+            log.records[PARTITION] = [*log.records[PARTITION], record]
+            await asyncio.sleep(0.005)
+        await until(is_done, 60)
+    first_places: dict[str, dict[str, int]] = {one: {} for one in HOUSEHOLDS}
+    for offset, event in enumerate(events):
+        first_places[event.subject].setdefault(event.id, offset)
+    for household_id, places in first_places.items():
+        assert await ledger(engine, household_id) == sorted(places.values())
+    assert await refold(scorer.store, HOUSEHOLDS, scorer.policies) == []
+    _, applied, repeated, quarantined = await position(engine)
+    assert (applied + repeated + quarantined, applied) == (len(events), sum(map(len, first_places.values())))
+    assert scorer.count("overtaken_events_total") > 0

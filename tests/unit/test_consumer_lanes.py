@@ -310,6 +310,12 @@ async def test_a_step_that_never_ends_is_not_taken_for_progress() -> None:
         books.blocked[ONE].set()
 
 
+async def tenure(loop: ConsumerLoop) -> object:
+    while ONE not in loop.waiting():
+        await asyncio.sleep(0.001)
+    return loop.waiting()[ONE].tenure
+
+
 async def test_an_errand_is_run_between_two_batches_by_the_owner_at_its_position() -> None:
     log, books = MemoryPartitions({ONE: records(2_000)}), Books()
     seen: list[Claim] = []
@@ -322,7 +328,7 @@ async def test_an_errand_is_run_between_two_batches_by_the_owner_at_its_position
     async with consuming(log, books, max_records=50) as loop:
         await read_to(books, 50, ONE)
         for _ in range(5):
-            loop.ask(ONE, errand)
+            loop.ask(ONE, errand, await tenure(loop))
             await asyncio.sleep(0.01)
         await read_to(books, 2_000, ONE)
     assert len(seen) == 5
@@ -340,7 +346,7 @@ async def test_an_errand_that_fails_for_a_passing_reason_holds_the_partition_lik
 
     async with consuming(log, books, max_records=50) as loop:
         await read_to(books, 50, ONE)
-        loop.ask(ONE, errand)
+        loop.ask(ONE, errand, await tenure(loop))
         await read_to(books, 500, ONE)
     assert books.epochs[ONE] == 2
 
@@ -356,8 +362,28 @@ async def test_an_errand_for_a_partition_that_is_taken_away_is_forgotten() -> No
         books.blocked[ONE] = asyncio.Event()
         while not books.under_way[ONE]:
             await asyncio.sleep(0.005)
-        loop.ask(ONE, errand)
+        loop.ask(ONE, errand, await tenure(loop))
         log.assign(TWO)
         books.blocked[ONE].set()
         await read_to(books, 500, TWO)
     assert done == []
+
+
+async def test_an_errand_of_an_earlier_tenure_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumer_loop, "FIRST_PAUSE_SECONDS", 0.01)
+    log, books = MemoryPartitions({ONE: records(2_000)}), Books()
+    done: list[Claim] = []
+
+    async def errand(claim: Claim) -> None:
+        done.append(claim)
+
+    async with consuming(log, books, max_records=50) as loop:
+        before = await tenure(loop)
+        books.failures[ONE] = 1
+        while books.epochs[ONE] < 2:
+            await asyncio.sleep(0.001)
+        after = await tenure(loop)
+        loop.ask(ONE, errand, before)
+        await read_to(books, 2_000, ONE)
+    assert done == []
+    assert after is not before
