@@ -23,7 +23,7 @@ from services.notifier.why import explain
 from shared.alerts import Acknowledgement, ChannelName, StepKind
 from shared.clock import SettableClock, to_rfc3339
 from shared.db.session import transaction
-from shared.db.tables.notifier import alert, delivery, delivery_attempt, digest
+from shared.db.tables.notifier import alert, delivery, delivery_attempt, digest, send_budget
 from tests.fakes.notifier import (
     PROVINCE,
     VILLAGE,
@@ -244,6 +244,20 @@ async def test_a_persons_turn_is_nobody_elses_matter(parts, mail, relay):
     await parts.take(*reds(5, division=second))
     await deliver_all(mail)
     assert [str(got["To"]) for got in relay.mails[3:]] == ["cadre-2@staff.example"]
+
+
+async def test_whoever_waits_for_a_turn_with_very_much_hides_nobody_behind_them(parts, mail, relay, clock):
+    """More than one look goes through is due for one person, whose turn has just been spent."""
+    first, second = await parts.villages(2)
+    await parts.people(make_person("busy", division=first), make_person("idle", division=second))
+    for number in range(3):
+        await parts.take(*reds(number, division=first))
+        await deliver_all(mail)
+    await parts.take(*reds(*range(10, 11 + LOOK), division=first))
+    await parts.take(*reds(5, division=second))
+    now = clock.now()
+    found = await parts.claims.claim(mail.name, "one", now=now, lease=LEASE, most=8, busy=[])
+    assert [due.staff_id for due in found] == ["idle"]
 
 
 async def test_what_waits_for_later_by_policy_is_not_gathered_before(parts, mail, relay, clock):
@@ -517,6 +531,24 @@ async def test_who_waits_for_a_turn_is_not_handed_on_to_the_next_channel_and_a_f
     assert parts.metric("fallbacks_total") == 2
     assert await deliver_all(robots[1]) == 1
     assert not await look.once()
+
+
+async def test_a_digest_for_a_group_that_asked_for_a_pause_waits_until_it_is_over(parts, robots, vendor, clock):
+    """Two people read one group: what the vendor refuses for the pace of one holds for the other too."""
+    villages = await parts.villages(2)
+    await parts.people(*(make_person(f"c-{code}", division=code, email=None, contacts=(DING,)) for code in villages))
+    for place, code in enumerate(villages):
+        await parts.take(*reds(2 * place, 2 * place + 1, division=code))
+    vendor.codes = [-1, 130101]
+    assert await deliver_all(robots[1]) == 2
+    clock.move(seconds(6))
+    assert await deliver_all(robots[1]) == 0
+    (budget,) = await rows(parts, send_budget)
+    assert budget.free_at > clock.now()
+    assert min(one.next_attempt_at for one in await rows(parts, digest)) == budget.free_at
+    clock.move(budget.free_at - clock.now() + seconds(62))
+    assert await deliver_all(robots[1]) == 2
+    assert {one.status for one in await rows(parts, delivery)} == {"sent"}
 
 
 # --- bursts

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 
+import jsonschema
 import pytest
 
 from services.notifier.core.digest_message import Digest, compose_digest
@@ -16,10 +17,12 @@ from services.notifier.core.digests import (
     is_digest_id,
     may_burst,
 )
-from services.notifier.core.message import alert_id_of, sms_variables
+from services.notifier.core.message import alert_id_of, compose, sms_variables
+from services.notifier.openapi import complete
 from shared.alerts import AlertStatus, ChannelName, DigestBody, SendReason
 from shared.grades import RiskGrade
 from tests.fakes.notifier import NOW, OTHER_VILLAGE, VILLAGE, WORDING, policy
+from tests.unit.test_notifier_message import facts
 
 RED, ORANGE, YELLOW = RiskGrade.RED, RiskGrade.ORANGE, RiskGrade.YELLOW
 SMTP, WEBHOOK, ROBOT = ChannelName.SMTP, ChannelName.WEBHOOK, ChannelName.WECOM_ROBOT
@@ -214,3 +217,16 @@ def test_a_digest_has_one_name_for_the_same_deliveries_and_is_never_taken_for_an
     assert is_digest_id(one)
     assert not is_digest_id(alert_id_of("H-1", 1))
     assert not any(is_digest_id(text) for text in ("", "d", "d" * 24, "d" + "/" * 24, "ｄ" * 25))
+
+
+def test_what_webhooks_get_is_described_by_the_openapi_document():
+    document = {"paths": {}, "components": {"schemas": {}}}
+    complete(document)
+    single, several = compose(facts(), WORDING).body, message(SEVERAL, WEBHOOK, least=3).body
+    for name, body in (("alert", single), ("digest", several)):
+        content = document["webhooks"][name]["post"]["requestBody"]["content"]["application/json"]
+        schema = {**content["schema"], "components": document["components"]}
+        validator = jsonschema.Draft202012Validator(schema)
+        validator.validate(json.loads(body))
+        with pytest.raises(jsonschema.ValidationError):
+            validator.validate({"type": "x"})

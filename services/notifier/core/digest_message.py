@@ -19,6 +19,8 @@ _UNTIMED = (*_LATE, SendReason.REMINDER, *TAKEN_BACK)
 """Reasons for which an alert's deadlines say nothing about what is to be done."""
 VILLAGES_IN_SUBJECT, VILLAGES_IN_BRIEF = 1, 5
 LONGEST_VILLAGE = 40
+BETWEEN_LANGUAGES = "\n\n\n"
+"""What stands between the Chinese and the English text of a mail, and nowhere else in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,14 @@ def compose_digest(digest: Digest, channel: ChannelName, wording: Wording) -> Me
     is_mail, is_webhook = channel is ChannelName.SMTP, channel is ChannelName.WEBHOOK
     return Message(
         subject=zh.subject(),
-        text="\n".join([*zh.lines(), "", "", *en.lines(), ""]) if is_mail else "",
+        text=f"{_joined(zh)}{BETWEEN_LANGUAGES}{_joined(en)}\n" if is_mail else "",
         body=_body(digest).model_dump_json() if is_webhook else "",
         brief="\n".join(zh.brief()),
     )
+
+
+def _joined(telling: "_Telling") -> str:
+    return "\n".join(telling.lines())
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ LOOK = 100
 """Rows of each grade that one look goes through."""
 PEOPLE = 32
 """Candidates that one look returns."""
-MOST_LOOKS = 20
+MOST_LOOKS = 10
 MOST_GATHERED = 2_000
 """Deliveries that one claim puts into digests, unless a single person has more."""
 
@@ -181,7 +181,7 @@ async def find_candidates(
         found = [_candidate(row, now) for row in rows]
         waiting = [one for one in found if one.until is not None]
         await _postpone(connection, channel, waiting, now)
-        if not waiting or len(rows) < PEOPLE:
+        if not waiting:
             break
         # Behind those who must wait there may be others who need not.
     return [one for one in found if one.may_go]
