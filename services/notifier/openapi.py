@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from services.notifier.core.weekly import WeeklyListBody
 from shared.alerts import Acknowledgement, Closing, Comment, DigestBody, Reopening, Visit, WebhookBody
 from shared.codec import TEXT_PATTERN
 from shared.http.openapi import COMPONENTS, complete_problems, problem_responses
@@ -142,6 +143,7 @@ END_SILENCE: dict[str, Any] = {
 _WEBHOOKS: Mapping[str, tuple[type[BaseModel], str]] = {
     "alert": (WebhookBody, "One alert is told; a repeat has the same webhook-id"),
     "digest": (DigestBody, "Several alerts are told in one message; a repeat has the same webhook-id"),
+    "weekly_list": (WeeklyListBody, "The households of a week's list; a repeat has the same webhook-id"),
 }
 
 

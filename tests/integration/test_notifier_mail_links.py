@@ -132,7 +132,9 @@ async def test_an_ending_in_a_digest_has_no_link_and_what_is_told_beside_it_has(
     await links_of(house, relay)
     before = len(relay.mails)
     house.clock.move(timedelta(minutes=11))
-    await house.parts.take(make_change("green", "yellow", version=2, kind="replay"), make_change("red", household_id="R"))
+    await house.parts.take(
+        make_change("green", "yellow", version=2, kind="replay"), make_change("red", household_id="R")
+    )
     await digest_mails(house, relay)
     mails = [str(mail.get_content()) for mail in relay.mails[before:]]
     red = next(one.id for one in await house.parts.alerts() if one.grade == "red")

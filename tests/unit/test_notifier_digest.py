@@ -18,6 +18,7 @@ from services.notifier.core.digests import (
     may_burst,
 )
 from services.notifier.core.message import alert_id_of, compose, sms_variables
+from services.notifier.core.weekly import Listed, Place, compose_list
 from services.notifier.openapi import complete
 from shared.alerts import AlertStatus, ChannelName, DigestBody, SendReason
 from shared.grades import RiskGrade
@@ -223,7 +224,10 @@ def test_what_webhooks_get_is_described_by_the_openapi_document():
     document = {"paths": {}, "components": {"schemas": {}}}
     complete(document)
     single, several = compose(facts(), WORDING).body, message(SEVERAL, WEBHOOK, least=3).body
-    for name, body in (("alert", single), ("digest", several)):
+    listed = [Listed("H-2", None, RiskGrade.BLUE), Listed("H-1", "梨花家", RiskGrade.BLUE)]
+    looks = {grade: policy().look(grade) for grade in RiskGrade}
+    weekly = compose_list(NOW.date(), Place(VILLAGE, "某村"), listed, looks, "http://console.test/", WORDING).body
+    for name, body in (("alert", single), ("digest", several), ("weekly_list", weekly)):
         content = document["webhooks"][name]["post"]["requestBody"]["content"]["application/json"]
         schema = {**content["schema"], "components": document["components"]}
         validator = jsonschema.Draft202012Validator(schema)

@@ -38,7 +38,11 @@ _CLAIM = text(
           AND (leased_until IS NULL OR leased_until <= :now)
           AND NOT EXISTS (
             SELECT FROM delivery AS d WHERE d.channel = l.channel AND d.target = l.target AND d.status = 'pending'
-              AND d.next_attempt_at <= :now AND (d.held IS NULL OR d.held_until <= :now)
+              AND d.digest_id IS NULL AND d.next_attempt_at <= :now AND (d.held IS NULL OR d.held_until <= :now)
+          )
+          AND NOT EXISTS (
+            SELECT FROM digest AS g WHERE g.channel = l.channel AND g.target = l.target AND g.status = 'pending'
+              AND g.next_attempt_at <= :now
           )
         ORDER BY next_attempt_at, list_delivery_id LIMIT :most FOR UPDATE SKIP LOCKED
     )

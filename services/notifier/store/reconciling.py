@@ -49,10 +49,12 @@ _OVERDUE = text(
       AND (held IS NULL OR coalesce(held_until, next_attempt_at) < :until)
     """
 )
+# What is in a digest waits no more; saying so leads to an index.
 _WAITING = text(
     """
     SELECT held, count(DISTINCT (alert_id, revision, staff_id)) AS tellings FROM delivery
-    WHERE status = 'pending' AND held IS NOT NULL AND coalesce(held_until, next_attempt_at) >= :until
+    WHERE status = 'pending' AND digest_id IS NULL AND held IS NOT NULL
+      AND coalesce(held_until, next_attempt_at) >= :until
     GROUP BY held
     """
 )

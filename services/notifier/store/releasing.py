@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import and_, case, func, select, update
+from sqlalchemy import ColumnElement, and_, case, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.notifier.core.climbing import next_timer, waited_for
@@ -20,9 +20,9 @@ from shared.db.tables.notifier import alert, delivery
 from shared.grades import RiskGrade
 from shared.policy import Policies, Policy
 
-_WAITS = and_(
-    delivery.c.status == DeliveryStatus.PENDING, delivery.c.held.is_not(None), delivery.c.held_until.is_(None)
-)
+# A constant and no parameter: by it the planner knows the partial index.
+_PENDING: ColumnElement[str] = literal_column("'pending'")
+_WAITS = and_(delivery.c.status == _PENDING, delivery.c.held.is_not(None), delivery.c.held_until.is_(None))
 _HEARD_FROM = func.min(
     case(
         (delivery.c.held.is_(None), delivery.c.created_at),
