@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from services.notifier.core.links import Link, LinkState, read_link
 from services.notifier.core.digest_message import BETWEEN_LANGUAGES
+from services.notifier.core.links import Link, LinkState, read_link
 from services.notifier.core.message import Message
 from services.notifier.core.words import Wording, Words
 from services.notifier.settings import NotifierSettings

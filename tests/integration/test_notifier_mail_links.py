@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.channels.robots import WecomRobot
+from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.console.auth import Passwords
 from services.notifier.core.retries import Attempt
 from services.notifier.mail_links import MOST_LINKS

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, case, select
+from sqlalchemy import ColumnElement, Row, and_, case, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier.core.reasons import Wait
@@ -40,16 +40,15 @@ async def read_waiting(connection: AsyncConnection, alert_id: str) -> Mapping[De
     goes_at = case((line.digest_id.is_(None), line.next_attempt_at), else_=whole.next_attempt_at)
     waits_for_receiver = and_(is_pending, goes_at == budget.free_at)
     in_digest = and_(is_pending, line.attempts == 0, line.digest_id.is_not(None))
+    wait = case(
+        (waits_for_receiver, str(Wait.RECEIVER_LIMIT)),
+        (waits_for_turn, str(Wait.MESSAGE_BUDGET)),
+        (in_digest, str(Wait.IN_DIGEST)),
+    )
+    until = case((waits_for_receiver, budget.free_at), (waits_for_turn, turn.free_at))
+    columns: list[ColumnElement[Any]] = [line.revision, line.staff_id, line.channel, whole.digest_id, whole.deliveries]
     rows = await connection.execute(
-        select(
-            *(line.revision, line.staff_id, line.channel, whole.digest_id, whole.deliveries),
-            case(
-                (waits_for_receiver, str(Wait.RECEIVER_LIMIT)),
-                (waits_for_turn, str(Wait.MESSAGE_BUDGET)),
-                (in_digest, str(Wait.IN_DIGEST)),
-            ).label("wait"),
-            case((waits_for_receiver, budget.free_at), (waits_for_turn, turn.free_at)).label("until"),
-        )
+        select(*columns, wait.label("wait"), until.label("until"))
         .outerjoin(digest, whole.digest_id == line.digest_id)
         .outerjoin(person_turn, and_(turn.staff_id == line.staff_id, turn.channel == line.channel))
         .outerjoin(send_budget, budget.target == line.target)
@@ -58,7 +57,7 @@ async def read_waiting(connection: AsyncConnection, alert_id: str) -> Mapping[De
     return {DeliveryKey(row.revision, row.staff_id, row.channel): _waiting(row) for row in rows}
 
 
-def _waiting(row: Any) -> Waiting:
+def _waiting(row: Row[Any]) -> Waiting:
     return Waiting(
         digest_id=row.digest_id,
         others=None if row.deliveries is None else row.deliveries - 1,
