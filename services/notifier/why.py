@@ -41,7 +41,7 @@ class WhyDelivery(DeliveryLine):
 
 
 class WhyStep(_Shape):
-    """One stage of the way to a person. channel: of pace and receipt, by which. until: how long it waited, once known."""
+    """One stage of the way to a person. channel: of pace and receipt. until: until when it waited, once known."""
 
     stage: Stage
     outcome: Outcome

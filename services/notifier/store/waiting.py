@@ -46,9 +46,12 @@ async def read_waiting(connection: AsyncConnection, alert_id: str) -> Mapping[De
         (in_digest, str(Wait.IN_DIGEST)),
     )
     until = case((waits_for_receiver, budget.free_at), (waits_for_turn, turn.free_at))
-    columns: list[ColumnElement[Any]] = [line.revision, line.staff_id, line.channel, whole.digest_id, whole.deliveries]
+    columns: list[ColumnElement[Any]] = [
+        *(line.revision, line.staff_id, line.channel, whole.digest_id, whole.deliveries),
+        *(wait.label("wait"), until.label("until")),
+    ]
     rows = await connection.execute(
-        select(*columns, wait.label("wait"), until.label("until"))
+        select(*columns)
         .outerjoin(digest, whole.digest_id == line.digest_id)
         .outerjoin(person_turn, and_(turn.staff_id == line.staff_id, turn.channel == line.channel))
         .outerjoin(send_budget, budget.target == line.target)
