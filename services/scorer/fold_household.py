@@ -152,18 +152,19 @@ class _Work:
     def outcome(self) -> Outcome:
         """Put everything together."""
         made, state, row = self._made, self._state, self._row
-        made.state = replace(
-            row,
-            division=self._division,
+        made.state = StateRow(
+            row.household_id,
+            self._division,
             # What cannot be read stays as it is.
-            alias=state.alias if self._unread is None else row.alias,
-            status=status_of(state, parked=self._parked is not None, is_area=self._is_area),
-            grade=self._grade,
-            version=self._version,
-            household_seq=self._seq,
-            next_due_on=state.next_due_on if self._unread is None else row.next_due_on,
-            parked_reason=self._parked,
-            body=encode(state) if self._unread is None else self._unread,
+            state.alias if self._unread is None else row.alias,
+            status_of(state, parked=self._parked is not None, is_area=self._is_area),
+            self._grade,
+            self._version,
+            self._seq,
+            state.next_due_on if self._unread is None else row.next_due_on,
+            self._parked,
+            encode(state) if self._unread is None else self._unread,
+            row.topic_partition,
         )
         made.label = made.state.status if made.state.status in ("waiting", "parked") else "applied"
         made.opened_clue = made.state.status == "waiting" and not self._was_known
@@ -174,10 +175,11 @@ class _Work:
         before, division = self._book, self._division
         held, was_closed, told = self._state.grade, self._state.closed, len(self._made.changes)
         self._division = self._division_after(received)
-        folded = fold(self._state, received.event, self._book)
+        book = before if self._division == division else self._book
+        folded = fold(self._state, received.event, book)
         if folded.needs_replay:
             decision = self._replay(received, folded.recorded_on, "replay")
-        elif self._book is not before and self._state.enrolled:
+        elif book is not before and self._state.enrolled:
             # 00:00 of today was judged by the policy that was left; the day belongs to the one that is entered.
             decision = self._replay(received, folded.recorded_on, "event")
         else:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from services.scorer.core.state_codec import decode, encode
+from services.scorer.core.state_codec import decode, encode, is_renewed
 from services.scorer.fold_anew import fold_anew, status_of
 from services.scorer.store import ScorerStore, StateRow
 from services.scorer.store.reading import Numbering
@@ -61,6 +61,8 @@ def compare(
     try:
         clock_on = decode(row.body).clock_on
     except ValueError:
+        return "format"
+    if not is_renewed(row.body):
         return "format"
     try:
         anew = fold_anew(history, row.division, clock_on, policies)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 
 
-class Kind(Enum):
+class Kind(StrEnum):
     """What an amount is."""
 
     LOSS = "income loss"

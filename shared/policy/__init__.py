@@ -9,7 +9,7 @@ from shared.policy.comparison import ABSENT, Difference, compare
 from shared.policy.faults import PolicyFault, PolicyInvalid
 from shared.policy.jurisdictions import Policies, Stay
 from shared.policy.model import Policy
-from shared.policy.numbers import IntegerBand, Numbers
+from shared.policy.numbers import CountedDays, IntegerBand, Numbers
 from shared.policy.reading import default_policies, load_policies, load_policy, parse_policy, read_policies
 from shared.policy.sections import (
     Area,
@@ -47,6 +47,7 @@ __all__ = [
     "Burst",
     "ByLevel",
     "Causes",
+    "CountedDays",
     "Delivery",
     "Difference",
     "Elimination",

@@ -75,12 +75,12 @@ class PolicyBook:
 
     def on_ordinal(self, day: int) -> Policy:
         """Like `on`, for a day given as its proleptic Gregorian ordinal."""
-        return self.versions[max(0, bisect_right(self._starts, day) - 1)]
+        return self.versions[(bisect_right(self._starts, day) or 1) - 1]
 
     def next_change(self, day: int) -> int | None:
         """First day (ordinal) after `day` on which another version comes into force."""
         # The first version is used before its own day already, so that day changes nothing.
-        later = max(1, bisect_right(self._starts, day))
+        later = bisect_right(self._starts, day) or 1
         return self._starts[later] if later < len(self._starts) else None
 
 

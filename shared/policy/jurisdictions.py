@@ -12,8 +12,6 @@ from datetime import date
 
 from shared.policy.book import PolicyBook, Windows
 
-_LEVELS = (12, 9, 6, 4, 2, 0)
-"""Digits of a division's code that tell village, township, county, prefecture, province, and nation."""
 Stay = tuple[date, str]
 """From which day a household is registered in which division."""
 
@@ -30,6 +28,7 @@ class Policies:
         given = {"": national} | {book.division_prefix: book for book in books}
         self._longest = Windows.longest(policy for book in given.values() for policy in book.versions)
         self.books = {prefix: PolicyBook(book.versions, longest=self._longest) for prefix, book in given.items()}
+        self._digits = sorted({len(prefix) for prefix in self.books}, reverse=True)
 
     @property
     def national(self) -> PolicyBook:
@@ -38,7 +37,7 @@ class Policies:
 
     def for_division(self, division: str) -> PolicyBook:
         """The policy of a division (12 digits): the most specific jurisdiction that it lies in."""
-        for digits in _LEVELS:
+        for digits in self._digits:
             book = self.books.get(division[:digits])
             if book is not None:
                 return book

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from shared.policy.sections import Band, Causes, Floors, Hysteresis, Score
 
@@ -27,6 +27,17 @@ class GradingRules(Protocol):
     def hysteresis(self) -> Hysteresis: ...
     @property
     def causes(self) -> Causes: ...
+
+
+class CountedDays(NamedTuple):
+    """For how many days each sort of evidence counts: all of a policy that a sum of evidence depends on."""
+
+    money: int
+    visit: int
+    self_report: int
+    concern: int
+    assessment: int
+    stale_baseline: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +71,7 @@ class Numbers:
     margin_points: int
     labour_shortage_below: tuple[int, int]
     most_causes: int
+    counted: CountedDays
 
     @classmethod
     def of(cls, policy: GradingRules) -> Self:
@@ -95,6 +107,14 @@ class Numbers:
             margin_points=policy.hysteresis.margin_points,
             labour_shortage_below=policy.causes.labour_shortage_below.as_integer_ratio(),
             most_causes=policy.causes.most,
+            counted=CountedDays(
+                money=policy.window_days,
+                visit=floors.visit_days,
+                self_report=floors.self_report_days,
+                concern=floors.concern_days,
+                assessment=floors.assessment_days,
+                stale_baseline=floors.stale_baseline_days,
+            ),
         )
 
 

@@ -20,7 +20,7 @@ def causes_of(tally: Tally, quantities: Quantities, numbers: Numbers) -> tuple[s
         for cause, (loss, expense, relief) in enumerate(zip(tally.losses, tally.expenses, tally.reliefs, strict=True))
     ]
     found = [cause for amount, cause in sorted(amounts, key=lambda pair: (-pair[0], pair[1])) if amount > 0]
-    found += [state.cause for state in tally.guarantees.broken()]
+    found += [state.cause for state in tally.guarantees.broken]
     if not quantities.labour_at_least(*numbers.labour_shortage_below):
         found.append(_LABOUR_SHORTAGE)
     return tuple(CAUSES[cause] for cause in dict.fromkeys(found))[: numbers.most_causes]

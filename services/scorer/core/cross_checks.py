@@ -26,12 +26,13 @@ def cross_checks(state: HouseholdState, decision: Decision) -> tuple[str, ...]:
     return tuple(sorted([*_about_causes(state, decision), *_about_elimination(state, decision)]))
 
 
-def implausible(event_type: str, payload: Payload) -> Iterator[str]:
+def implausible(event_type: str, payload: Payload) -> tuple[str, ...]:
     """Codes of findings about a single event."""
-    if isinstance(payload, Illness | Hospitalisation) and payload.self_pay_yuan == 0:
-        yield "ILLNESS_WITHOUT_SELF_PAY"
+    if (type(payload) is Illness or type(payload) is Hospitalisation) and payload.self_pay_yuan == 0:
+        return ("ILLNESS_WITHOUT_SELF_PAY",)
     if event_type in ("relief.insurance_payout", "relief.temporary_assistance") and payload.cause is None:
-        yield "RELIEF_WITHOUT_CAUSE"
+        return ("RELIEF_WITHOUT_CAUSE",)
+    return ()
 
 
 def _about_causes(state: HouseholdState, decision: Decision) -> Iterator[str]:

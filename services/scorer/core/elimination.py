@@ -44,7 +44,7 @@ def _income_stable(state: HouseholdState, day: int, days: int) -> bool:
 def _present(state: HouseholdState, decision: Decision, rules: Elimination) -> Iterator[str]:
     standing = decision.standing
     quantities = standing.quantities
-    if standing.tally.guarantees.broken():
+    if standing.tally.guarantees.broken:
         yield "GUARANTEE_BROKEN"
     if quantities.rigid_at_least(*rules.rigid_share.as_integer_ratio()):
         yield "RIGID_EXPENSE_UNRESOLVED"

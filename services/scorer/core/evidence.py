@@ -76,13 +76,13 @@ def evidence_of(event: HouseholdEvent, payload: Payload, verified_from: int = NE
     authority = AUTHORITY[event.source_class]
     certain = authority != _SELF_RANK or _speaks_for_itself(event_type, rows)
     return Evidence(
-        event_id=event.event_id,
-        source=event.source,
-        occurred=event.occurred_on.toordinal(),
-        authority=authority,
-        certain_from=0 if certain else verified_from,
-        episode=f"{event_type.family}|{episode}" if episode else "",
-        effects=rows,
+        event.event_id,
+        event.source,
+        event.occurred_on.toordinal(),
+        authority,
+        0 if certain else verified_from,
+        f"{event_type.family}|{episode}" if episode else "",
+        rows,
     )
 
 
@@ -97,6 +97,8 @@ def _rows(effect: Effect, event_type: EventType, payload: Payload) -> tuple[Row,
     match effect:
         case Money():
             return _money(effect, event_type, payload)
+        case Mark():
+            return _mark(effect, payload)
         case Breach():
             if effect.flag_field and not _field(payload, effect.flag_field):
                 return ()
@@ -111,8 +113,6 @@ def _rows(effect: Effect, event_type: EventType, payload: Payload) -> tuple[Row,
             return ((RESTORE, GUARANTEES.index(effect.guarantee)),)
         case Structure():
             return ((STRUCTURE, *_structure(effect, payload)),)
-        case Mark():
-            return _mark(effect, payload)
     return ()
 
 

@@ -86,7 +86,7 @@ class Folding:
         self._tidy()
         draft.next_due = next_due(draft, self.policies)
         decision = self.last_decision
-        fresh = decision is not None and decision.standing.day == draft.clock and decision.entries is draft.entries
+        fresh = decision is not None and decision.standing.day == draft.clock and decision.evidence is draft.evidence
         if not fresh or draft.held is None:
             decision = decision_of(draft, self.policies)
         return Folded(draft, decision, tuple(self.changes), tuple(self.findings), recorded_on=recorded_on)
@@ -153,10 +153,11 @@ class Folding:
         draft = self.draft
         if draft.register is None:
             return self._take_unregistered(event, day)
-        if self._needs_replay(event):
+        refused = is_refused(event)
+        if not refused and self.processed is None and self._needs_replay(event):
             return False
         self.bring_to(day)
-        if is_refused(event):
+        if refused:
             self._find("REFUSED_FROM_SELF", event)
             return True
         self.due_is_known = False
@@ -189,8 +190,6 @@ class Folding:
             self.draft.waiting, self.draft.clock = True, clock
 
     def _needs_replay(self, event: HouseholdEvent) -> bool:
-        if self.processed is not None or is_refused(event):
-            return False
         about = about_of(event)
         if about is About.VERIFIED:
             target = target_of(event)
@@ -240,13 +239,13 @@ class Folding:
         occurred = event.occurred_on.toordinal()
         if isinstance(effect, Mark) and effect in MARKS:
             draft.statuses = (*draft.statuses, (occurred, MARKS.index(effect)))
-        elif effect in (Mark.MEASURE_ASSIGNED, Mark.MEASURE_DELIVERED):
+        elif isinstance(effect, Mark) and effect in (Mark.MEASURE_ASSIGNED, Mark.MEASURE_DELIVERED):
             self._note_measure(effect, payload, occurred)
-        elif isinstance(payload, SurveyResult):
+        elif type(payload) is SurveyResult:  # pydantic's isinstance takes ten times as long
             draft.surveys = (*draft.surveys, (occurred, baseline_of(payload.baseline)))
         else:
             append(draft, evidence_of(event, payload, verified_from), self.policies)
-            draft.severely_disabled |= isinstance(payload, Disability) and payload.grade in (1, 2)
+            draft.severely_disabled |= type(payload) is Disability and payload.grade in (1, 2)
             for code in implausible(event.type, payload):
                 self._find(code, event)
         see(draft, draft.clock or 0)
@@ -277,7 +276,7 @@ class Folding:
             entry = draft.entries[place]
             verified = entry._replace(certain_from=min(entry.certain_from, occurred))
             draft.entries = (*draft.entries[:place], verified, *draft.entries[place + 1 :])
-            draft.tallies = draft.tidied = None
+            draft.tidied = None
         elif self.processed is not None and target.identity not in self.processed:
             # Outside a replay the target was there, or the ledger would have been asked for; it has just run out.
             known = draft.orphans.verified
@@ -306,7 +305,6 @@ class Folding:
         draft.surveys = ()
         since = payload.monitored_on.toordinal() if payload.monitored_on else self._first_day(payload)
         draft.status = Status(payload.monitored, since if payload.monitored else None, False)
-        draft.tallies = None
 
     def _register(self, event: HouseholdEvent, effect: Register, payload: Payload) -> None:
         draft = self.draft

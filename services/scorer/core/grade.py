@@ -9,6 +9,7 @@ from typing import NamedTuple
 from services.scorer.core.baseline import Baseline
 from services.scorer.core.causes import category_of, causes_of
 from services.scorer.core.evidence import Evidence
+from services.scorer.core.evidence_list import EvidenceList
 from services.scorer.core.figures import four_places, two_places
 from services.scorer.core.floors import Standing, floors_of
 from services.scorer.core.hysteresis import Held
@@ -44,7 +45,7 @@ def view_of(tally: Tally, baseline: Baseline, status: Status, kind: str, day: in
     close_to_poverty = kind == "lifted" or monitored
     large_expense_fen = numbers.large_expense_fen if close_to_poverty else numbers.large_expense_ordinary_fen
     standing = Standing(day, tally, baseline, quantities, monitored, return_confirmed, large_expense_fen)
-    parts = parts_of(quantities, len(tally.guarantees.broken()), baseline, numbers)
+    parts = parts_of(quantities, len(tally.guarantees.broken), baseline, numbers)
     worst, codes = floors_of(standing, numbers)
     by_score = grade_by_score(parts.score, numbers)
     return View(standing, parts, codes, by_score if by_score > worst else worst)
@@ -52,6 +53,8 @@ def view_of(tally: Tally, baseline: Baseline, status: Status, kind: str, day: in
 
 def raw_of(everything: View, certain: View) -> Raw:
     """Let a household's own word raise its grade to orange at most, and never lower it."""
+    if certain is everything:
+        return Raw(everything.grade, everything, False)
     grade = max(certain.grade, min(everything.grade, RiskGrade.ORANGE))
     return Raw(grade, everything, grade != everything.grade)
 
@@ -66,7 +69,7 @@ class Decision(NamedTuple):
     held: Held
     raw: Raw
     kind: str
-    entries: tuple[Evidence, ...]
+    evidence: EvidenceList
     policy: Policy
 
     @property
@@ -108,6 +111,11 @@ class Decision(NamedTuple):
     def standing(self) -> Standing:
         """Quantities, guarantees and marks behind the grade."""
         return self.raw.view.standing
+
+    @property
+    def entries(self) -> tuple[Evidence, ...]:
+        """All evidence that the household has."""
+        return self.evidence.entries
 
     @property
     def causes(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from services.scorer.core.evidence import (
     HOUSE,
     HOUSING_C,
     MEDICAL,
+    NEVER,
     WATER,
 )
 
@@ -29,8 +30,6 @@ class Guarantee(NamedTuple):
 
 
 HELD = Guarantee(0, 0, 0)
-
-
 _LOWEST_BROKEN = tuple(HOUSING_C if place == HOUSE else 1 for place in range(5))
 
 
@@ -40,56 +39,64 @@ def lowest_broken(guarantee: int) -> int:
 
 
 class Guarantees:
-    """The state of all five, folded over reports in their order."""
+    """The state of all five, folded over reports in their order. Never changed: a report makes another."""
 
     __slots__ = ("states",)
 
-    def __init__(self, states: list[Guarantee]) -> None:
+    def __init__(self, states: tuple[Guarantee, ...]) -> None:
         self.states = states
 
     @classmethod
     def of(cls, baseline: Baseline) -> Guarantees:
         """As the baseline has them: broken there means broken since its day."""
         return cls(
-            [
+            tuple(
                 Guarantee(rank, baseline.as_of, _OWN_CAUSES[place])
                 if rank >= _LOWEST_BROKEN[place]
                 else Guarantee(rank, 0, 0)
                 if rank
                 else HELD
                 for place, rank in enumerate(baseline.guarantees)
-            ]
+            )
         )
 
-    def copy(self) -> Guarantees:
-        """An independent copy."""
-        return Guarantees(self.states[:])
-
-    def report(self, place: int, rank: int, day: int, cause: int, *, worsens_only: bool = False) -> None:
-        """Take a report; while a guarantee stays broken, its day and cause are those of the first report."""
+    def reported(self, place: int, rank: int, day: int, cause: int, *, worsens_only: bool = False) -> Guarantees:
+        """After a report; while a guarantee stays broken, its day and cause are those of the first report."""
         before = self.states[place]
         if worsens_only and rank <= before.rank:
-            return
+            return self
         threshold = lowest_broken(place)
         if rank < threshold:
-            self.states[place] = Guarantee(rank, 0, 0)
-        elif before.rank >= threshold:
-            self.states[place] = Guarantee(rank, before.since, before.cause)
-        else:
-            self.states[place] = Guarantee(rank, day, cause)
+            return self._with(place, Guarantee(rank, 0, 0))
+        if before.rank >= threshold:
+            return self._with(place, Guarantee(rank, before.since, before.cause))
+        return self._with(place, Guarantee(rank, day, cause))
 
-    def restore(self, place: int) -> None:
+    def restored(self, place: int) -> Guarantees:
         """The guarantee holds again."""
-        self.states[place] = HELD
+        return self._with(place, HELD)
 
+    def _with(self, place: int, state: Guarantee) -> Guarantees:
+        return Guarantees((*self.states[:place], state, *self.states[place + 1 :]))
+
+    @property
     def broken(self) -> list[Guarantee]:
         """The broken ones, in the order of reports."""
+        if self.states == _ALL_HELD:
+            return []
         return [state for state, least in zip(self.states, _LOWEST_BROKEN, strict=True) if state[0] >= least]
 
-    def next_overdue(self, day: int, overdue_days: int) -> list[int]:
-        """Days after `day` on which a broken guarantee becomes overdue."""
-        broken = [self.states[place] for place in _TIMED if self.states[place].rank]
-        return [state.since + overdue_days for state in broken if state.since + overdue_days > day]
+    def next_overdue(self, day: int, overdue_days: int) -> int:
+        """First day after `day` on which a broken guarantee becomes overdue; NEVER if there is none."""
+        soonest = NEVER
+        for place in _TIMED:
+            rank, since, _ = self.states[place]
+            if rank and day < since + overdue_days < soonest:
+                soonest = since + overdue_days
+        return soonest
 
 
-__all__ = ["EDUCATION", "FOOD", "HOUSE", "MEDICAL", "WATER", "Guarantee", "Guarantees"]
+_ALL_HELD = (HELD,) * 5
+ALL_HELD = Guarantees(_ALL_HELD)
+
+__all__ = ["ALL_HELD", "EDUCATION", "FOOD", "HOUSE", "MEDICAL", "WATER", "Guarantee", "Guarantees"]

@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import date
 
 from services.scorer.core.baseline import Baseline
-from services.scorer.core.evidence import NEVER, SELF_REPORT, VISIT, Evidence
+from services.scorer.core.evidence import ILLNESS, NEVER, SELF_REPORT, VISIT, Evidence
+from services.scorer.core.evidence_list import EvidenceList
 from services.scorer.core.grade import Decision, Raw, raw_of, view_of
-from services.scorer.core.hysteresis import Held, next_held
+from services.scorer.core.hysteresis import next_held
 from services.scorer.core.retention import retained, tidy_until, without_old_reports
-from services.scorer.core.state import HouseholdState, Registered, Tallies
+from services.scorer.core.state import HouseholdState, Registered
 from services.scorer.core.status import after
-from services.scorer.core.tally import tally_up
-from shared.policy import Numbers, Policy, PolicyBook
+from services.scorer.core.tally import Tallies, tally_up
+from shared.policy import CountedDays, Numbers, PolicyBook, Windows
 
 
 def judge(draft: HouseholdState, day: int, policies: PolicyBook) -> tuple[Decision, bool]:
@@ -25,7 +26,7 @@ def judge(draft: HouseholdState, day: int, policies: PolicyBook) -> tuple[Decisi
     if draft.first_day is None:
         draft.first_day = day
     changed = old is None or old.grade != draft.held.grade
-    return _decision(draft, day, policy, raw, draft.held), changed
+    return Decision(date.fromordinal(day), draft.held, raw, _register(draft).kind, draft.evidence, policy), changed
 
 
 def decision_of(state: HouseholdState, policies: PolicyBook) -> Decision | None:
@@ -34,7 +35,8 @@ def decision_of(state: HouseholdState, policies: PolicyBook) -> Decision | None:
         return None
     policy = policies.on_ordinal(state.clock)
     raw = _raw(state, state.clock, policy.numbers)
-    return _decision(state, state.clock, policy, raw, state.held)
+    on_day = date.fromordinal(state.clock)
+    return Decision(on_day, state.held, raw, _register(state).kind, state.evidence, policy)
 
 
 def see(draft: HouseholdState, day: int) -> None:
@@ -43,11 +45,10 @@ def see(draft: HouseholdState, day: int) -> None:
         occurred, mark = draft.statuses[0]
         draft.status = after(draft.status, mark, occurred)
         draft.statuses = draft.statuses[1:]
-    visible = [place for place, (occurred, _) in enumerate(draft.surveys) if occurred <= day]
+    visible = draft.surveys and [place for place, (occurred, _) in enumerate(draft.surveys) if occurred <= day]
     if visible:
         draft.baseline = draft.surveys[visible[-1]][1]
         draft.surveys = draft.surveys[visible[-1] + 1 :]
-        draft.tallies = None
 
 
 def tidy(draft: HouseholdState, policies: PolicyBook, live_after: int) -> None:
@@ -55,22 +56,22 @@ def tidy(draft: HouseholdState, policies: PolicyBook, live_after: int) -> None:
     day, windows = draft.clock, policies.longest
     if day is None or (draft.tidied and day < draft.tidied[0] and live_after == draft.tidied[1]):
         return
-    kept = without_old_reports(retained(draft.entries, day, live_after, windows), day, windows)
-    if kept is not draft.entries:
-        draft.entries, draft.tallies = kept, None
+    entries = draft.entries
+    kept = without_old_reports(retained(entries, day, live_after, windows), day, windows)
+    if kept is not entries:
+        draft.entries = kept
     draft.tidied = (tidy_until(kept, day, windows), live_after)
 
 
 def append(draft: HouseholdState, entry: Evidence, policies: PolicyBook) -> None:
     """Add an event that is later in order than all others."""
-    day, windows = draft.clock or 0, policies.longest
-    if draft.tallies is not None:
-        draft.tallies = _with(draft, entry, policies.on_ordinal(day).numbers)
-    draft.entries = (*draft.entries, entry)
+    day = draft.clock or 0
+    alone = _stands_alone(draft.evidence, entry)
+    evidence = draft.evidence.with_one(entry)
+    draft.tallies = _with(draft, entry, evidence, policies.on_ordinal(day).numbers.counted) if alone else None
+    draft.evidence = evidence
     if draft.tidied is not None:
-        until, live_after = draft.tidied
-        stays = not _hides_others(entry) and retained((entry,), day, live_after, windows)
-        draft.tidied = (min(until, tidy_until((entry,), day, windows)), live_after) if stays else None
+        draft.tidied = _tidied_with(draft.tidied, entry, day, policies.longest) if alone else None
 
 
 def next_due(draft: HouseholdState, policies: PolicyBook) -> int | None:
@@ -81,67 +82,86 @@ def next_due(draft: HouseholdState, policies: PolicyBook) -> int | None:
     if draft.held is None:
         return register.starts_on
     numbers = policies.on_ordinal(day).numbers
-    tallies = _tallies(draft, day, numbers)
-    due = [occurred for occurred, _ in (*draft.statuses, *draft.surveys)]
-    for tally in {tallies.everything, tallies.certain}:
-        due.append(tally.due)
-        due += tally.guarantees.next_overdue(day, numbers.overdue_days)
-    due.append(policies.next_change(day) or NEVER)
+    tallies = _tallies(draft, day, numbers.counted)
+    everything, certain = tallies.everything, tallies.certain
+    due = [everything.due, everything.guarantees.next_overdue(day, numbers.overdue_days)]
+    if certain is not everything:
+        due += [certain.due, certain.guarantees.next_overdue(day, numbers.overdue_days)]
+    if draft.statuses or draft.surveys:
+        due += [occurred for occurred, _ in (*draft.statuses, *draft.surveys)]
+    if (next_policy := policies.next_change(day)) is not None:
+        due.append(next_policy)
     if draft.held.quiet_from is not None:
         due.append(draft.held.quiet_from + numbers.quiet_days)
     earliest = min([candidate for candidate in due if candidate > day], default=NEVER)
     return None if earliest == NEVER else earliest
 
 
-def _tallies(state: HouseholdState, day: int, numbers: Numbers) -> Tallies:
-    if state.tallies is None or not state.tallies.holds_on(day, numbers):
-        state.tallies = _added_up(state, _baseline(state), day, numbers)
-    return state.tallies
+def _tallies(state: HouseholdState, day: int, counted: CountedDays) -> Tallies:
+    tallies = state.tallies
+    if tallies is None or not tallies.hold(state.evidence, state.baseline, day, counted):
+        state.tallies = tallies = _added_up(state, _baseline(state), day, counted)
+    return tallies
 
 
-def _with(state: HouseholdState, entry: Evidence, numbers: Numbers) -> Tallies | None:
-    """Sums with one more event, where it can simply be added; None: they must be worked out again."""
+def _with(state: HouseholdState, entry: Evidence, evidence: EvidenceList, counted: CountedDays) -> Tallies | None:
+    """Sums with one more event, which stands alone; None: they must be worked out again."""
     tallies, day, baseline = state.tallies, state.clock, state.baseline
-    if tallies is None or day is None or baseline is None or entry.episode or _hides_others(entry):
-        return None
-    if not tallies.holds_on(day, numbers):
+    if tallies is None or day is None or baseline is None or not tallies.hold(state.evidence, baseline, day, counted):
         return None
     everything = tallies.everything.copy()
-    everything.add((entry,), day, baseline.as_of, numbers)
+    everything.add((entry,), day, baseline.as_of, counted)
     if not entry.certain_from and tallies.certain is tallies.everything:
-        return Tallies(everything, everything, numbers)
+        return Tallies(everything, everything, evidence, baseline, counted)
     certain = tallies.certain.copy()
     if entry.certain_from <= day:
-        certain.add((entry,), day, baseline.as_of, numbers)
+        certain.add((entry,), day, baseline.as_of, counted)
     else:
         certain.due = min(certain.due, entry.certain_from)
-    return Tallies(everything, certain, numbers)
+    return Tallies(everything, certain, evidence, baseline, counted)
 
 
-def _hides_others(entry: Evidence) -> bool:
-    """Whether earlier visits or reports stop counting because of this one."""
-    return bool(entry.effects) and entry.effects[0][0] in (VISIT, SELF_REPORT)
+def _stands_alone(evidence: EvidenceList, entry: Evidence) -> bool:
+    """Whether a new entry hides none of the others and is hidden by none, so that it can simply be added.
+
+    Visits and own reports replace one another, and so do reports of one episode.
+    """
+    if entry.effects and entry.effects[0][0] in (VISIT, SELF_REPORT):
+        return not evidence.may_have_effect(VISIT, SELF_REPORT)
+    return not entry.episode or not evidence.may_have_episode(entry.episode)
 
 
-def _added_up(state: HouseholdState, baseline: Baseline, day: int, numbers: Numbers) -> Tallies:
-    everything = tally_up(state.entries, baseline, day, numbers, certain_only=False)
-    if not any([entry.certain_from for entry in state.entries]):  # noqa: C419  a list is quicker here
-        return Tallies(everything, everything, numbers)
-    certain = tally_up(state.entries, baseline, day, numbers, certain_only=True)
-    return Tallies(everything, certain, numbers)
+def _tidied_with(tidied: tuple[int, int], entry: Evidence, day: int, windows: Windows) -> tuple[int, int] | None:
+    """Up to when nothing is to be let go of, with one entry more, which stands alone; None: there may be something."""
+    until, live_after = tidied
+    ends = entry.occurred + windows.money
+    if entry.effects and entry.effects[0][0] <= ILLNESS and entry.occurred > live_after and day < ends:
+        # What most events are: it counts until its window ends, and is looked at again then.
+        return (min(until, ends), live_after)
+    if without_old_reports(retained((entry,), day, live_after, windows), day, windows):
+        return (min(until, tidy_until((entry,), day, windows)), live_after)
+    return None
+
+
+def _added_up(state: HouseholdState, baseline: Baseline, day: int, counted: CountedDays) -> Tallies:
+    entries = state.entries
+    certain = everything = tally_up(entries, baseline, day, counted, certain_only=False)
+    if any([entry.certain_from for entry in entries]):  # noqa: C419  a list is quicker here
+        certain = tally_up(entries, baseline, day, counted, certain_only=True)
+    return Tallies(everything, certain, state.evidence, baseline, counted)
 
 
 def _raw(state: HouseholdState, day: int, numbers: Numbers) -> Raw:
-    tallies = _tallies(state, day, numbers)
-    baseline, kind, status = _baseline(state), _register(state).kind, state.status_on(day)
+    tallies = _tallies(state, day, numbers.counted)
+    baseline, kind, status = (
+        _baseline(state),
+        _register(state).kind,
+        state.status_on(day) if state.statuses else state.status,
+    )
     everything = view_of(tallies.everything, baseline, status, kind, day, numbers)
     if tallies.certain is tallies.everything:
         return raw_of(everything, everything)
     return raw_of(everything, view_of(tallies.certain, baseline, status, kind, day, numbers))
-
-
-def _decision(state: HouseholdState, day: int, policy: Policy, raw: Raw, held: Held) -> Decision:
-    return Decision(date.fromordinal(day), held, raw, _register(state).kind, state.entries, policy)
 
 
 def _baseline(state: HouseholdState) -> Baseline:

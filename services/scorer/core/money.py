@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.scorer.core.baseline import Baseline
-from services.scorer.core.tally import Tally
+from services.scorer.core.tally import ASSISTED, EXPENSES, GAINED, RELIEFS, Tally
 
 
 @dataclass(slots=True)
@@ -55,19 +55,22 @@ class Quantities:
 
 def quantities_of(tally: Tally, baseline: Baseline, line_fen: int) -> Quantities:
     """Work out a day's quantities from what the evidence adds up to."""
-    losses, expenses, (gains,), (assistance,), reliefs = tally.sums
-    lost, expense, claims = sum(losses), sum(expenses), sum(reliefs)
+    sums = tally.sums
+    expenses, reliefs = sums[EXPENSES:RELIEFS], sums[RELIEFS:GAINED]
+    gains, assistance = sums[GAINED], sums[ASSISTED]
+    lost, expense, claims = sum(sums[:EXPENSES]), sum(expenses), sum(reliefs)
     net_income = baseline.net_income - lost + gains + assistance
     adjusted = net_income + claims - expense
-    members = max(1, baseline.members + tally.members)
-    full, weak = max(0, baseline.full + tally.full), max(0, baseline.weak + tally.weak)
+    members, full, weak = baseline.members, baseline.full, baseline.weak
+    if tally.members or tally.full or tally.weak:
+        members, full, weak = max(1, members + tally.members), max(0, full + tally.full), max(0, weak + tally.weak)
     return Quantities(
         members,
         2 * full + weak,
         net_income,
         claims,
         expense,
-        sum([x - o for x, o in zip(expenses, reliefs, strict=True) if x > o]) if expense else 0,
+        sum([x - o for x, o in zip(expenses, reliefs, strict=True) if x > o]) if claims else expense,
         adjusted,
         adjusted - baseline.assistance - assistance,
         lost - gains - assistance,

@@ -29,11 +29,13 @@ class Parts(NamedTuple):
 
 def parts_of(quantities: Quantities, broken: int, baseline: Baseline, numbers: Numbers) -> Parts:
     """Give points for low income, rigid expense, `broken` guarantees and little ability to cope."""
+    points = numbers.element_points
+    economic, cultural, psychological, social = baseline.elements
     return Parts(
-        income=_income(quantities, numbers),
-        rigid=_rigid(quantities, numbers),
-        guarantee=min(numbers.guarantee_cap, numbers.guarantee_points * broken),
-        resilience=_labour(quantities, numbers) + sum([numbers.element_points[r] for r in baseline.elements]),
+        _income(quantities, numbers),
+        _rigid(quantities, numbers),
+        min(numbers.guarantee_cap, numbers.guarantee_points * broken),
+        _labour(quantities, numbers) + points[economic] + points[cultural] + points[psychological] + points[social],
     )
 
 

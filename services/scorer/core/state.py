@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from services.scorer.core.baseline import Baseline
 from services.scorer.core.evidence import Evidence
+from services.scorer.core.evidence_list import EvidenceList
 from services.scorer.core.history import Orphans
 from services.scorer.core.hysteresis import Held
 from services.scorer.core.status import Status, after
-from services.scorer.core.tally import Tally
+from services.scorer.core.tally import Tallies
 from shared.grades import RiskGrade
-from shared.policy import Numbers
 
 
 class Registered(NamedTuple):
@@ -22,18 +22,6 @@ class Registered(NamedTuple):
     alias: str | None
     starts_on: int
     closed: bool = False
-
-
-class Tallies(NamedTuple):
-    """Both views of the evidence, added up; the same object twice while nothing rests on unverified word."""
-
-    everything: Tally
-    certain: Tally
-    numbers: Numbers
-
-    def holds_on(self, day: int, numbers: Numbers) -> bool:
-        """Whether the sums are still right on a day."""
-        return self.numbers is numbers and day < self.everything.due and day < self.certain.due
 
 
 class HouseholdState:
@@ -46,11 +34,11 @@ class HouseholdState:
     first_day: first day judged; below_line: the last judgement found r < 1; unstable_on: last day that ended so.
     next_due: earliest day on which anything in the result can change without an event.
     tidied: (day, baseline day) up to which the evidence holds nothing to let go of; worked out again when missing.
-    tallies: sums kept between evaluations; never stored, worked out again when missing.
+    tallies: sums of evidence, stored with it; worked out again when missing, of other evidence, or no longer right.
     """
 
     __slots__ = (
-        "baseline", "below_line", "clock", "entries", "first_day", "held", "measure_causes", "measure_from",
+        "baseline", "below_line", "clock", "evidence", "first_day", "held", "measure_causes", "measure_from",
         "next_due", "orphans", "register", "severely_disabled", "status", "statuses", "surveys", "tallies",
         "tidied", "unstable_on", "waiting",
     )  # fmt: skip
@@ -66,7 +54,7 @@ class HouseholdState:
         self.measure_from: int | None = None
         self.measure_causes = 0
         self.severely_disabled = False
-        self.entries: tuple[Evidence, ...] = ()
+        self.evidence = EvidenceList()
         self.held: Held | None = None
         self.first_day: int | None = None
         self.below_line = False
@@ -83,12 +71,22 @@ class HouseholdState:
         twin.register, twin.baseline = self.register, self.baseline
         twin.status, twin.statuses, twin.surveys = self.status, self.statuses, self.surveys
         twin.measure_from, twin.measure_causes = self.measure_from, self.measure_causes
-        twin.severely_disabled, twin.entries = self.severely_disabled, self.entries
+        twin.severely_disabled, twin.evidence = self.severely_disabled, self.evidence
         twin.held, twin.first_day = self.held, self.first_day
         twin.below_line, twin.unstable_on = self.below_line, self.unstable_on
-        twin.orphans = self.orphans.copy() if self.orphans else Orphans()
+        # An empty one is filled by a replay only, which has one of its own.
+        twin.orphans = self.orphans.copy() if self.orphans else self.orphans
         twin.next_due, twin.tallies, twin.tidied = self.next_due, self.tallies, self.tidied
         return twin
+
+    @property
+    def entries(self) -> tuple[Evidence, ...]:
+        """What later days can still need of the events, in order."""
+        return self.evidence.entries
+
+    @entries.setter
+    def entries(self, entries: tuple[Evidence, ...]) -> None:
+        self.evidence = EvidenceList(entries)
 
     @property
     def enrolled(self) -> bool:

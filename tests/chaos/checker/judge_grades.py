@@ -110,6 +110,11 @@ class _Household:
         except UnknownFormat:
             return None
 
+    def _added_up_anew(self) -> HouseholdState:
+        state = decode(self._row.body)
+        state.tallies = None
+        return state
+
     def _misgraded(self, why: str) -> None:
         self._findings.convict("misgraded", self._row.household_id, why)
 
@@ -137,9 +142,10 @@ class _Household:
             ("version", row.version, len(self._transitions) if self._is_long else len(made.changes)),
             ("next_due_on", row.next_due_on, state.next_due_on),
         ]
-        decision = decision_of(state, policies)
-        stands = None if decision is None else decision.result()
-        expected += _fields(stands, result)
+        # The sums that are stored must be right, and so must the evidence that they were made of.
+        for one in (state, self._added_up_anew()):
+            decision = decision_of(one, policies)
+            expected += _fields(None if decision is None else decision.result(), result)
         expected += [] if self._is_long else self._course_of_grades(made)
         for name, stored, meant in expected:
             if stored != meant:
