@@ -62,8 +62,8 @@ class ApplyOutcomes:
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
         """Count and log what has been committed."""
+        self._metrics.clues.inc(sum(outcome.opened_clue for outcome in outcomes))
         for outcome in outcomes:
-            self._metrics.clues.inc(outcome.opened_clue)
             if outcome.newly_parked:
                 self._metrics.parked.inc()
             for change in outcome.changes:

@@ -18,7 +18,7 @@ from services.scorer.verify_command import verify
 from services.scorer.wiring import scorer
 from shared.commands import add_common_commands
 from shared.errors import TemporaryFailure
-from shared.lifecycle import http_server, run, run_service
+from shared.lifecycle import calm_collector, http_server, run, run_service
 from shared.logs import configure_logs, get_logger
 from shared.metrics import ServiceMetrics
 from shared.policy import PolicyBook, PolicyInvalid, default_policies, load_policy
@@ -88,6 +88,7 @@ async def _serve(settings: ScorerSettings) -> None:
         async with scorer(settings, registry) as parts:
             metrics = ServiceMetrics("scorer", registry)
             server = http_server(parts.app, settings.host, settings.port, settings.http_limits(), metrics)
+            calm_collector()
             await run_service(server, parts.tasks)
     except TemporaryFailure as failure:
         log.error("the scorer cannot go on", reason=str(failure))

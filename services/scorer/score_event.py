@@ -187,10 +187,13 @@ class ScoreEvents:
 
     def _tell(self, outcomes: Sequence[Outcome]) -> None:
         now = self._clock.now()
+        by_label: Counter[str] = Counter()
         for outcome in outcomes:
-            self._metrics.events.labels(outcome.label).inc(len(outcome.ledger))
+            by_label[outcome.label] += len(outcome.ledger)
             for row in outcome.ledger:
                 self._metrics.event_seconds.observe(max(0.0, (now - row.received.recorded_at).total_seconds()))
+        for label, events in by_label.items():
+            self._metrics.events.labels(label).inc(events)
         self._outcomes.tell(outcomes)
 
 
