@@ -18,7 +18,7 @@ RECORDED_AT = datetime(2026, 3, 2, 2, 0, 0, 123_000, tzinfo=UTC)
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 _TEXT = st.text(st.characters(min_codepoint=32, exclude_categories=("Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp")))
 _VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**17), 10**17) | _TEXT,
+    st.none() | st.booleans() | st.integers(-(10**17) + 1, 10**17) | _TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3),
     max_leaves=8,
 )
