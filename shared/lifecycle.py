@@ -22,7 +22,9 @@ from shared.metrics import ServiceMetrics
 from shared.watchdog import loop_watchdog
 
 log = get_logger(__name__)
-OBJECTS_BETWEEN_LOOKS = 50_000
+# So many more objects than there were before the youngest are looked at; so many such looks before those that stayed
+# are, too; and so many of these before all are. The usual (10, 10) would let the cycles of a flood lie about.
+COLLECT_AFTER = (20_000, 2, 2)
 
 Work = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
@@ -129,7 +131,7 @@ def calm_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(OBJECTS_BETWEEN_LOOKS)
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 async def every(seconds: float, step: Callable[[], Awaitable[bool]], stop: asyncio.Event) -> None:
