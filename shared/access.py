@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.events.household_event import SourceClass
 
-ANY_TYPE = ANY_SOURCE = "*"
+ANY_TYPE = "*"
 
 
 class Scopes(BaseModel):
@@ -46,8 +46,6 @@ class Scopes(BaseModel):
 
     def may_send_as(self, source: str) -> bool:
         """Tell whether events may be sent under this source URI."""
-        if ANY_SOURCE in self.sources:
-            return True
         return any(
             source.startswith(allowed[:-1]) if allowed.endswith("*") else source == allowed for allowed in self.sources
         )

@@ -110,10 +110,7 @@ class Overtake:
         """Look once at the newest records of each partition that is too far behind. Raises TemporaryFailure."""
         too_old = (time.time() - self._after_seconds) * 1000
         behind = {partition: one for partition, one in self._loop.waiting().items() if one.since_ms < too_old}
-        self._backlogs = {
-            partition: self._backlogs.get(partition) or Backlog(one.tenure, one.next_offset)
-            for partition, one in behind.items()
-        }
+        self._backlogs = {partition: self._backlog(partition, one) for partition, one in behind.items()}
         if not behind:
             return
         ends = await self._consumer.ask_end_offsets(behind)
@@ -124,10 +121,14 @@ class Overtake:
                 except TemporaryFailure as failure:
                     _warn(failure)
 
+    def _backlog(self, partition: TopicPartition, waiting: Waiting) -> Backlog:
+        known = self._backlogs.get(partition)
+        if known is not None and known.tenure is waiting.tenure:
+            return known
+        return Backlog(waiting.tenure, waiting.next_offset)
+
     async def _look_at(self, partition: TopicPartition, waiting: Waiting, end: int, reader: LogReader) -> None:
         backlog = self._backlogs[partition]
-        if backlog.tenure is not waiting.tenure:
-            backlog = self._backlogs[partition] = Backlog(waiting.tenure, waiting.next_offset)
         async for some in reader.read(partition, max(waiting.next_offset, backlog.until), end):
             backlog.add(some)
         serious = await self._handler.would_grow_serious(partition, list(backlog.newest))

@@ -89,9 +89,9 @@ class Campaign:
         session: Session | None = None
         sessions = 0
         for number, (fault, seed) in enumerate(todo):
-            if session is None and sessions == MOST_SESSIONS:
-                return todo[number:]
             if session is None:
+                if sessions == MOST_SESSIONS:
+                    return todo[number:]
                 sessions += 1
                 try:
                     await world.renew()

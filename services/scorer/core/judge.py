@@ -8,12 +8,12 @@ from services.scorer.core.baseline import Baseline
 from services.scorer.core.evidence import ILLNESS, NEVER, SELF_REPORT, VISIT, Evidence
 from services.scorer.core.evidence_list import EvidenceList
 from services.scorer.core.grade import Decision, Raw, raw_of, view_of
-from services.scorer.core.hysteresis import next_held
+from services.scorer.core.hysteresis import Held, next_held
 from services.scorer.core.retention import retained, tidy_until, without_old_reports
 from services.scorer.core.state import HouseholdState, Registered
 from services.scorer.core.status import after
 from services.scorer.core.tally import Tallies, tally_up
-from shared.policy import CountedDays, Numbers, PolicyBook, Windows
+from shared.policy import CountedDays, Numbers, Policy, PolicyBook, Windows
 
 
 def judge(draft: HouseholdState, day: int, policies: PolicyBook) -> tuple[Decision, bool]:
@@ -26,7 +26,7 @@ def judge(draft: HouseholdState, day: int, policies: PolicyBook) -> tuple[Decisi
     if draft.first_day is None:
         draft.first_day = day
     changed = old is None or old.grade != draft.held.grade
-    return Decision(date.fromordinal(day), draft.held, raw, _register(draft).kind, draft.evidence, policy), changed
+    return _decision(draft, day, draft.held, raw, policy), changed
 
 
 def decision_of(state: HouseholdState, policies: PolicyBook) -> Decision | None:
@@ -35,8 +35,7 @@ def decision_of(state: HouseholdState, policies: PolicyBook) -> Decision | None:
         return None
     policy = policies.on_ordinal(state.clock)
     raw = _raw(state, state.clock, policy.numbers)
-    on_day = date.fromordinal(state.clock)
-    return Decision(on_day, state.held, raw, _register(state).kind, state.evidence, policy)
+    return _decision(state, state.clock, state.held, raw, policy)
 
 
 def see(draft: HouseholdState, day: int) -> None:
@@ -153,15 +152,15 @@ def _added_up(state: HouseholdState, baseline: Baseline, day: int, counted: Coun
 
 def _raw(state: HouseholdState, day: int, numbers: Numbers) -> Raw:
     tallies = _tallies(state, day, numbers.counted)
-    baseline, kind, status = (
-        _baseline(state),
-        _register(state).kind,
-        state.status_on(day) if state.statuses else state.status,
-    )
+    baseline, kind, status = _baseline(state), _register(state).kind, state.status_on(day)
     everything = view_of(tallies.everything, baseline, status, kind, day, numbers)
     if tallies.certain is tallies.everything:
         return raw_of(everything, everything)
     return raw_of(everything, view_of(tallies.certain, baseline, status, kind, day, numbers))
+
+
+def _decision(state: HouseholdState, day: int, held: Held, raw: Raw, policy: Policy) -> Decision:
+    return Decision(date.fromordinal(day), held, raw, _register(state).kind, state.evidence, policy)
 
 
 def _baseline(state: HouseholdState) -> Baseline:

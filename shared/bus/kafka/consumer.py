@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
+from shared.bus.kafka.fetching import FETCH_SETTINGS, connected, records_of
 from shared.bus.ports import GapInLog, Record, TopicPartition
 from shared.errors import TemporaryFailure
 from shared.logs import get_logger
@@ -17,9 +18,8 @@ from shared.topics import Topic
 log = get_logger(__name__)
 
 CONSUMER_SETTINGS: Mapping[str, Any] = {
-    "enable_auto_commit": False,
     # Positions come from the database and are set by seek; Kafka's own committed offset is never followed blindly.
-    "auto_offset_reset": "none",
+    **FETCH_SETTINGS,
     # A member that is silent for so long loses its partitions. Short, because a move too many costs a second and
     # harms nothing (writes are fenced); not shorter, because brokers refuse less than 6 s.
     "session_timeout_ms": 6_000,
@@ -28,8 +28,6 @@ CONSUMER_SETTINGS: Mapping[str, Any] = {
     # and a consumer that gives up waiting for it leaves its partitions without an owner.
     "request_timeout_ms": 40_000,
     "max_poll_interval_ms": 300_000,
-    "fetch_max_wait_ms": 100,
-    "max_partition_fetch_bytes": 2 * 1_048_576,
     "metadata_max_age_ms": 30_000,
 }
 COMMIT_SECONDS = 3.0
@@ -92,7 +90,7 @@ class KafkaConsumer:
         for kafka_partition, records in fetched.items():
             partition = TopicPartition(*kafka_partition)
             if partition in self._begun:
-                found[partition] = [Record(one.offset, one.key, one.value, one.timestamp) for one in records]
+                found[partition] = records_of(records)
                 self._next[partition] = records[-1].offset + 1
             else:
                 # Held while we waited. The library is past these now, and must be told to go back.
@@ -223,13 +221,8 @@ async def kafka_consumer(
     consumer = KafkaConsumer(inner)
     listener.consumer = consumer
     inner.subscribe([topic_prefix + topic.name], listener=listener)
-    try:
-        await inner.start()
-    except (KafkaError, OSError) as error:
-        await inner.stop()
-        raise TemporaryFailure(f"the log cannot be reached: {type(error).__name__}") from error
-    try:
-        yield consumer
-    finally:
-        await consumer.finish_commit()
-        await inner.stop()
+    async with connected(inner):
+        try:
+            yield consumer
+        finally:
+            await consumer.finish_commit()

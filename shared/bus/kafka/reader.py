@@ -1,23 +1,16 @@
 """Reads stretches of Kafka's partitions, outside any group."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import KafkaError
 
+from shared.bus.kafka.fetching import FETCH_SETTINGS, connected, records_of
 from shared.bus.ports import Record, TopicPartition
 from shared.errors import TemporaryFailure
 
-READER_SETTINGS: Mapping[str, Any] = {
-    "enable_auto_commit": False,
-    # No silent jump when a position has left the log.
-    "auto_offset_reset": "none",
-    "fetch_max_wait_ms": 100,
-    "max_partition_fetch_bytes": 2 * 1_048_576,
-}
 AT_ONCE = 2_000
 # What lies before the log's end is there at once, or something is wrong.
 SILENT_SECONDS = 5.0
@@ -43,19 +36,12 @@ class KafkaReader:
             if not found:
                 raise TemporaryFailure(f"{partition} hands over nothing at {at}, although it ends at {end}")
             at = found[-1].offset + 1
-            yield [Record(one.offset, one.key, one.value, one.timestamp) for one in found if one.offset < end]
+            yield records_of(one for one in found if one.offset < end)
 
 
 @asynccontextmanager
 async def kafka_reader(bootstrap_servers: str, client_id: str) -> AsyncIterator[KafkaReader]:
     """Connect, and disconnect at the end. Raises TemporaryFailure when the log cannot be reached."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, client_id=client_id, **READER_SETTINGS)
-    try:
-        await consumer.start()
-    except (KafkaError, OSError) as error:
-        await consumer.stop()
-        raise TemporaryFailure(f"the log cannot be reached: {type(error).__name__}") from error
-    try:
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, client_id=client_id, **FETCH_SETTINGS)
+    async with connected(consumer):
         yield KafkaReader(consumer)
-    finally:
-        await consumer.stop()
