@@ -6,7 +6,8 @@ would bring a household a worse and serious grade, all of this household's recor
 the partition's lane is asked to apply them, in their order, before it goes on. So the order within a household stays,
 and each event counts once. The backlog is read a second time for it, once, to know where each household begins in it.
 
-A household that the register will only know once its enrolment's turn has come is not found this way.
+A household that the register does not know yet is looked for as well: its enrolment may lie in the backlog, and what
+the newest records mean for it shows only together with that.
 """
 
 import asyncio
@@ -131,9 +132,9 @@ class Overtake:
         backlog = self._backlogs[partition]
         async for some in reader.read(partition, max(waiting.next_offset, backlog.until), end):
             backlog.add(some)
-        serious = await self._handler.would_grow_serious(partition, list(backlog.newest))
-        if serious:
-            keys = {household_id.encode() for household_id in serious}
+        candidates = await self._handler.may_grow_serious(partition, list(backlog.newest))
+        if candidates:
+            keys = {household_id.encode() for household_id in candidates}
             begins = max(waiting.next_offset, backlog.begin_of(keys))
             records = await _all_of(keys, reader.read(partition, begins, end))
             self._loop.ask(partition, self._errand(partition, backlog, records, end), waiting.tenure)

@@ -114,15 +114,17 @@ class ScoreEvents:
         self._count_passed(work)
         self._tell(outcomes)
 
-    async def would_grow_serious(self, partition: TopicPartition, records: Sequence[Record]) -> set[str]:
-        """Return the households that these records alone would bring a worse and serious grade; changes nothing.
+    async def may_grow_serious(self, partition: TopicPartition, records: Sequence[Record]) -> set[str]:
+        """Return the households that records would bring a worse and serious grade, as far as these alone can tell.
 
-        Other records may lie before them, so this is a good guess and no verdict. Raises TemporaryFailure.
+        Other records may lie before them, so this is a good guess and no verdict. Of a household that waits for its
+        enrolment they tell nothing, so it is among them. Changes nothing. Raises TemporaryFailure.
         """
         read = await self.read(records)
         async with self._store.transaction(partition) as tx:
             folded = await self._fold(tx, PartitionBatch(partition, Claim(0, None), records), read, self._clock.now())
-        return {outcome.state.household_id for outcome in folded.grown_serious}
+        waiting = [outcome for outcome in folded.outcomes if outcome.label == "waiting"]
+        return {outcome.state.household_id for outcome in (*folded.grown_serious, *waiting)}
 
     async def overtake(self, partition: TopicPartition, claim: Claim, records: Sequence[Record]) -> set[str]:
         """Apply records ahead of their turn, where that brings their household a worse and serious grade.

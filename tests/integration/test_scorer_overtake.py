@@ -87,9 +87,19 @@ async def test_what_changes_no_grade_for_the_worse_waits_for_its_turn(engine: As
     scorer = ScorerUnderTest(engine)
     claim = await scorer.take(enrolment("H1"))
     records = as_records([small_cost("H1"), small_cost("H1")], first=1)
-    assert await scorer.handler.would_grow_serious(PARTITION, records) == set()
+    assert await scorer.handler.may_grow_serious(PARTITION, records) == set()
     await scorer.handler.overtake(PARTITION, claim, records)
     assert await ledger(engine, "H1") == [0]
+
+
+async def test_a_household_that_the_register_does_not_know_yet_is_looked_for(engine: AsyncEngine) -> None:
+    scorer = ScorerUnderTest(engine)
+    claim = await scorer.take(enrolment("H1"))
+    records = as_records([small_cost("H3"), enrolment("H2"), small_cost("H3"), grave_illness("H2")], first=1)
+    assert await scorer.handler.may_grow_serious(PARTITION, records[2:]) == {"H2", "H3"}
+    assert await scorer.handler.overtake(PARTITION, claim, records) == {"H2"}
+    assert await grade(engine, "H2") == 4
+    assert await ledger(engine, "H3") == []
 
 
 async def test_a_former_owner_lets_nothing_go_ahead(engine: AsyncEngine) -> None:
