@@ -7,7 +7,9 @@ the partition's lane is asked to apply them, in their order, before it goes on. 
 and each event counts once. The backlog is read a second time for it, once, to know where each household begins in it.
 
 A household that the register does not know yet is looked for as well: its enrolment may lie in the backlog, and what
-the newest records mean for it shows only together with that.
+the newest records mean for it shows only together with that. Costs add up, too: of a household of which earlier records
+wait, the newest alone do not tell. Such households are looked at with all their records, less often, because the
+backlog is read once more for them.
 """
 
 import asyncio
@@ -28,6 +30,9 @@ log = get_logger(__name__)
 LOOK_EVERY_SECONDS = 5.0
 # Of a partition at a time: at the nation's usual rate the last minutes.
 NEWEST_RECORDS = 2_000
+# With all their records of the backlog, so many households of a partition are looked at, so often.
+LOOK_DEEPER_EVERY_SECONDS = 20.0
+MOST_LOOKED_AT_DEEPER = 200
 # Of a partition's households, so many are remembered with their places: some megabytes in all.
 MOST_PLACES = 25_000
 # One with more records than this waits for its turn: applying them would hold up the lane.
@@ -46,6 +51,8 @@ class Backlog:
         self.tenure = tenure
         self.until = begins
         self.newest: deque[Record] = deque(maxlen=NEWEST_RECORDS)
+        self._deeper_at = time.monotonic()
+        self._pending: dict[bytes, None] = {}
         self._first: dict[bytes, int] = {}
         # From here on, a household that has no place may have records all the same.
         self._unplaced_from: int | None = None
@@ -66,6 +73,24 @@ class Backlog:
         """Return an offset before which none of these households has a record that waits."""
         unplaced = self.until if self._unplaced_from is None else self._unplaced_from
         return min((self._first.get(key, unplaced) for key in keys), default=self.until)
+
+    def note_looked_at(self) -> None:
+        """Note that what the newest records alone tell is known; of whom more waits, more may be to be told."""
+        begin = self.newest[0].offset if self.newest else self.until
+        for record in self.newest:
+            if record.key is not None and self._first.get(record.key, -1) < begin:
+                self._pending.pop(record.key, None)
+                self._pending[record.key] = None
+        self.newest.clear()
+
+    def take_pending(self) -> list[bytes]:
+        """Return households to be looked at with all their records, those with the newest ones; [] before the time."""
+        if time.monotonic() < self._deeper_at + LOOK_DEEPER_EVERY_SECONDS:
+            return []
+        taken = list(self._pending)[-MOST_LOOKED_AT_DEEPER:]
+        self._pending.clear()
+        self._deeper_at = time.monotonic()
+        return taken
 
     def note_applied(self, keys: Collection[bytes], until: int) -> None:
         """Note that nothing of these households waits any more before an offset."""
@@ -133,12 +158,12 @@ class Overtake:
         async for some in reader.read(partition, max(waiting.next_offset, backlog.until), end):
             backlog.add(some)
         candidates = await self._handler.may_grow_serious(partition, list(backlog.newest))
-        if candidates:
-            keys = {household_id.encode() for household_id in candidates}
+        backlog.note_looked_at()
+        keys = {*backlog.take_pending(), *(household_id.encode() for household_id in candidates)}
+        if keys:
             begins = max(waiting.next_offset, backlog.begin_of(keys))
             records = await _all_of(keys, reader.read(partition, begins, end))
             self._loop.ask(partition, self._errand(partition, backlog, records, end), waiting.tenure)
-        backlog.newest.clear()
 
     def _errand(self, partition: TopicPartition, backlog: Backlog, records: Sequence[Record], end: int) -> Errand:
         async def overtake(claim: Claim) -> None:

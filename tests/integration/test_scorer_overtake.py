@@ -174,6 +174,21 @@ def test_a_backlog_knows_where_its_households_begin_and_forgets_what_was_applied
     assert backlog.until == 18
 
 
+def test_households_of_which_more_waits_are_looked_at_deeper_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overtake, "NEWEST_RECORDS", 3)
+    backlog = Backlog(object(), 10)
+    backlog.add([Record(10 + at, key, b"", 0) for at, key in enumerate([b"a", b"b", b"a", b"c", b"c"])])
+    backlog.note_looked_at()
+    assert backlog.take_pending() == []
+    monkeypatch.setattr(overtake, "LOOK_DEEPER_EVERY_SECONDS", 0.0)
+    assert backlog.take_pending() == [b"a"]
+    assert backlog.take_pending() == []
+    backlog.add([Record(15, b"b", b"", 0), Record(16, b"d", b"", 0), Record(17, b"a", b"", 0)])
+    monkeypatch.setattr(overtake, "MOST_LOOKED_AT_DEEPER", 1)
+    backlog.note_looked_at()
+    assert backlog.take_pending() == [b"a"]
+
+
 async def check_order(engine: AsyncEngine, events: Sequence[EventMessage]) -> int:
     """Each household's ledger holds its events in the order of the log, each once; how many those are in all."""
     first_places: dict[str, dict[str, int]] = {one: {} for one in HOUSEHOLDS}
@@ -239,6 +254,34 @@ async def test_only_a_backlog_that_is_old_is_overtaken(
         assert (decided.position < 1_500) is goes_ahead
         await until(is_done, 60)
     assert await position(engine) == (len(events), len(events), 0, 0)
+    assert await refold(scorer.store, HOUSEHOLDS, scorer.policies) == []
+
+
+async def test_costs_that_add_up_over_the_backlog_go_ahead_as_well(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overtake, "LOOK_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(overtake, "LOOK_DEEPER_EVERY_SECONDS", 0.1)
+    monkeypatch.setattr(overtake, "NEWEST_RECORDS", 100)
+    scorer = ScorerUnderTest(engine)
+    await scorer.take(*[enrolment(one) for one in HOUSEHOLDS])
+
+    def costs() -> list[EventMessage]:
+        return [make_message("health.hospitalisation", "H5", {"self_pay_yuan": 1_700}) for _ in range(4)]
+
+    def ordinary() -> list[EventMessage]:
+        return [small_cost(HOUSEHOLDS[number % 5]) for number in range(700)]
+
+    events = [*[enrolment(one) for one in HOUSEHOLDS], *costs(), *ordinary(), *costs(), *ordinary(), *costs()]
+    log = MemoryPartitions({PARTITION: as_records(events, written_ms=int((time.time() - 60) * 1000))})
+    assert "H5" not in await scorer.handler.may_grow_serious(PARTITION, log.records[PARTITION][-100:])
+
+    async def is_serious() -> bool:
+        return await grade(engine, "H5") >= 3
+
+    async with consuming(log, scorer, MemoryReader(log), after_seconds=30):
+        await until(is_serious, 60)
+        assert (await position(engine))[0] < 1_400
     assert await refold(scorer.store, HOUSEHOLDS, scorer.policies) == []
 
 
