@@ -32,7 +32,10 @@ def add_silence(
     household: Annotated[str | None, typer.Option(help="household_id, instead of a division")] = None,
     grade: Annotated[str | None, typer.Option(help="such as yellow,orange; default: all")] = None,
 ) -> None:
-    """Keep alerts from everybody for a time, from now on. What is still under way at its end is told then."""
+    """Keep alerts from everybody for a time. What is still under way at its end is told then.
+
+    It keeps back what comes from now on; what waits already, for the morning or a person's turn, is told all the same.
+    """
     said = {
         "division": division,
         "household_id": household,

@@ -194,6 +194,29 @@ async def test_a_storm_of_a_minute_is_told_at_once_after_30_and_after_70_seconds
     assert await deliver_all(mail) == 1
 
 
+async def test_one_message_of_a_window_is_kept_for_red(parts, mail, relay, clock, hook):
+    """Mail and webhook share the budget of six."""
+    await parts.people(make_person("cadre-1", webhook_url=hook.url))
+    begin = clock.now()
+    for number in range(3):
+        await parts.take(make_change("orange", household_id=f"H-{number}"))
+        await deliver_all(mail)
+        clock.move(seconds(30))
+    assert [named(got) for got in relay.mails] == [["H-0"], ["H-1"]]
+    (waiting,) = await parts.alerts(household_id="H-2")
+    told = "\n".join(explain(await WhyReader(parts.engine).why("", waiting.id)))
+    assert f"pace: message_budget by smtp until {to_rfc3339(begin + seconds(600))}" in told
+    await parts.take(*reds(3), make_change("orange", household_id="H-4"))
+    await deliver_all(mail)
+    assert named(relay.mails[-1]) == ["H-3", "H-4"]
+    clock.move(begin + seconds(600) - clock.now())
+    assert await deliver_all(mail) == 0
+    # The one at 30 s leaves the window, the red one still counts.
+    clock.move(seconds(30))
+    await deliver_all(mail)
+    assert named(relay.mails[-1]) == ["H-2"]
+
+
 async def test_why_says_until_when_somebody_waits_and_in_which_digest_it_went(parts, mail, relay, clock, hook):
     await parts.people(make_person("cadre-1", webhook_url=hook.url))
     await parts.take(*reds(1))
@@ -622,7 +645,8 @@ async def test_claims_stay_led_by_an_index_however_much_waits(parts, clock):
         await connection.exec_driver_sql(MORE_MESSAGES)
         await connection.exec_driver_sql(MORE_DELIVERIES)
     await parts.take(*reds(100))
-    values = {"channel": "smtp", "busy": [], "now": clock.now(), "look": LOOK, "people": PEOPLE, "gathered": 9}
+    values = {"channel": "smtp", "busy": [], "now": clock.now(), "look": LOOK, "people": PEOPLE}
+    values |= {"gathered": 9, "red": 4}
     async with transaction(parts.engine) as connection:
         await connection.exec_driver_sql("ANALYZE delivery")
         look = text(f"EXPLAIN (ANALYZE, FORMAT JSON) {candidates._LOOK_UNLIMITED}")

@@ -54,6 +54,25 @@ def test_with_always_something_to_tell_the_first_leave_at_once_and_the_last_thre
     assert left == leave_at
 
 
+@pytest.mark.parametrize(("most", "leave_at"), [(1, [0, 600]), (2, [0, 600, 1200]), (3, [0, 30, 600, 630])])
+def test_of_what_is_milder_than_red_one_message_less_leaves_in_a_window(most, leave_at):
+    now, recent, left = NOW, (), []
+    for _ in leave_at:
+        turn = take_turn(recent, Pace(most, WINDOW), now)
+        left.append((now - NOW).total_seconds())
+        recent, now = turn.recent, turn.milder_free_at
+    assert left == leave_at
+
+
+@pytest.mark.parametrize("most", [2, 3, 4, 6])
+def test_after_whatever_was_milder_red_can_leave_within_a_minute(most):
+    now, recent = NOW, ()
+    for _ in range(50):
+        turn = take_turn(recent, Pace(most, WINDOW), now)
+        assert turn.free_at - now <= timedelta(minutes=1)
+        recent, now = turn.recent, turn.milder_free_at
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_no_window_ever_holds_more_than_the_budget_and_nobody_waits_without_need(seed):
     """Looked at second by second: at each instant before `free_at` one rule or the other would be broken."""

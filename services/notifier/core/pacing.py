@@ -2,7 +2,8 @@
 
 The policy gives a person so many messages in a window of time. Their channels share them, because a mail and a webhook
 lie on the same phone. The first messages of a window leave at once, the last three at growing distances: what comes in
-between is told together. A repeat of a message that was not taken is the same message and costs nothing, nor does the
+between is told together. One message of a window is kept for red: what is milder waits where only that one is left. A
+repeat of a message that was not taken is the same message and costs nothing, nor does the
 test of a channel.
 """
 
@@ -16,6 +17,7 @@ from shared.policy import MessagesPerPerson
 
 # With three messages a window, what happens within a minute is told at once, after 30 s and after 70 s.
 GAPS = (timedelta(seconds=30), timedelta(seconds=40), timedelta(seconds=60))
+KEPT_FOR_RED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +30,15 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """recent: when messages began, oldest first, as far back as the window looks. free_at: no new one before then."""
+    """When a person's next message may begin.
+
+    recent: when messages began, oldest first, as far back as the window looks. free_at: no new one before then.
+    milder_free_at: none before then in which nothing is red.
+    """
 
     recent: tuple[datetime, ...]
     free_at: datetime
+    milder_free_at: datetime
 
 
 def pace_of(budget: MessagesPerPerson, channel: ChannelName, in_force: Sequence[ChannelName]) -> Pace:
@@ -48,7 +55,8 @@ def take_turn(recent: Collection[datetime], pace: Pace, now: datetime) -> Turn:
     """Count a message that begins now, and say when the next may."""
     # Replicas' clocks may differ by a little.
     kept = (*sorted(at for at in recent if at > now - pace.window), now)
-    return Turn(kept, _free_at(kept, pace, now))
+    without_red = Pace(max(1, pace.most - KEPT_FOR_RED), pace.window)
+    return Turn(kept, _free_at(kept, pace, now), _free_at(kept, without_red, now))
 
 
 def _free_at(recent: Sequence[datetime], pace: Pace, now: datetime) -> datetime:

@@ -50,24 +50,29 @@ _LOOK = """
         ORDER BY grade DESC, next_attempt_at, delivery_id
         LIMIT :people
     ), turn AS MATERIALIZED (
-        SELECT staff_id, recent, free_at FROM person_turn
+        SELECT staff_id, recent, free_at, milder_free_at FROM person_turn
         WHERE channel = :channel AND staff_id IN (SELECT staff_id FROM lead WHERE is_new)
         FOR UPDATE SKIP LOCKED
+    ), led AS MATERIALIZED (
+        SELECT lead.*, turn.staff_id IS NOT NULL AS is_ours, turn.recent,
+               CASE WHEN lead.grade = :red THEN turn.free_at ELSE turn.milder_free_at END AS free_at
+        FROM lead LEFT JOIN turn ON is_new AND turn.staff_id = lead.staff_id
     ), found AS (
-        SELECT lead.*, CAST(NULL AS text) AS digest_id, turn.recent, turn.free_at,
-               is_new AND turn.staff_id IS NULL AND NOT EXISTS (
-                   SELECT FROM person_turn AS p WHERE p.staff_id = lead.staff_id AND p.channel = :channel
+        SELECT led.delivery_id, led.staff_id, led.target, led.grade, led.next_attempt_at, led.created_at, led.is_new,
+               CAST(NULL AS text) AS digest_id, led.recent, led.free_at,
+               is_new AND NOT is_ours AND NOT EXISTS (
+                   SELECT FROM person_turn AS p WHERE p.staff_id = led.staff_id AND p.channel = :channel
                ) AS is_unknown,
-               CASE WHEN is_new AND turn.free_at <= :now THEN (
+               CASE WHEN is_new AND free_at <= :now THEN (
                    SELECT count(*) FROM (
                        SELECT FROM delivery AS o
-                       WHERE o.staff_id = lead.staff_id AND o.channel = :channel AND o.status = 'pending'
+                       WHERE o.staff_id = led.staff_id AND o.channel = :channel AND o.status = 'pending'
                          AND o.digest_id IS NULL AND o.next_attempt_at <= :now
                          AND o.attempts = 0 AND o.leased_by IS NULL AND (o.held IS NULL OR o.held_until <= :now)
                        LIMIT :gathered
                    ) AS waiting
                ) ELSE 1 END AS waiting
-        FROM lead LEFT JOIN turn ON is_new AND turn.staff_id = lead.staff_id
+        FROM led
         UNION ALL
         SELECT * FROM (
             SELECT CAST(NULL AS bigint), staff_id, target, grade, next_attempt_at, created_at, false, digest_id,
@@ -170,7 +175,7 @@ async def find_candidates(
     limited: whether the channel's receivers have limits of their own.
     """
     values = {"channel": channel, "busy": list(busy), "now": now}
-    values |= {"look": LOOK, "people": PEOPLE, "gathered": MOST_GATHERED}
+    values |= {"red": int(RiskGrade.RED), "look": LOOK, "people": PEOPLE, "gathered": MOST_GATHERED}
     statement = _LOOK_LIMITED if limited else _LOOK_UNLIMITED
     found: list[Candidate] = []
     for _ in range(MOST_LOOKS):
@@ -189,7 +194,8 @@ async def find_candidates(
 
 async def _know(connection: AsyncConnection, channel: ChannelName, staff_ids: Iterable[str], now: datetime) -> None:
     # In one order, so that two replicas never wait for each other.
-    rows = [{"staff_id": one, "channel": channel, "recent": [], "free_at": now} for one in sorted(staff_ids)]
+    free = {"channel": channel, "recent": [], "free_at": now, "milder_free_at": now}
+    rows = [{"staff_id": one, **free} for one in sorted(staff_ids)]
     await connection.execute(upsert(person_turn).values(rows).on_conflict_do_nothing())
 
 

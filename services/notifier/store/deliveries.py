@@ -57,7 +57,8 @@ _PENDING = text(
                SELECT count(*) FROM digest AS g JOIN delivery AS d ON d.digest_id = g.digest_id
                WHERE g.status = 'pending' AND d.status = 'pending'
            ) AS all_of_them,
-           count(*) FILTER (WHERE d.attempts = 0 AND d.leased_by IS NULL AND t.free_at > :now) AS paced
+           count(*) FILTER (WHERE d.attempts = 0 AND d.leased_by IS NULL AND d.next_attempt_at > :now
+                              AND d.next_attempt_at IN (t.free_at, t.milder_free_at)) AS paced
     FROM delivery AS d LEFT JOIN person_turn AS t ON t.staff_id = d.staff_id AND t.channel = d.channel
     WHERE d.status = 'pending' AND d.digest_id IS NULL
     """

@@ -24,9 +24,11 @@ _ALONE = text(
     ), taken AS (
         UPDATE person_turn AS t
         SET recent = t.recent[cardinality(t.recent) - turn.kept + 1 :] || CAST(:now AS timestamptz),
-            free_at = turn.free_at
-        FROM unnest(CAST(:turn_of AS bigint[]), CAST(:kept AS integer[]), CAST(:free_ats AS timestamptz[]))
-             AS turn (delivery_id, kept, free_at)
+            free_at = turn.free_at, milder_free_at = turn.milder_free_at
+        FROM unnest(
+            CAST(:turn_of AS bigint[]), CAST(:kept AS integer[]),
+            CAST(:free_ats AS timestamptz[]), CAST(:milder_free_ats AS timestamptz[])
+        ) AS turn (delivery_id, kept, free_at, milder_free_at)
         JOIN mine ON mine.delivery_id = turn.delivery_id
         WHERE t.staff_id = mine.staff_id AND t.channel = :channel
     )
@@ -47,9 +49,12 @@ _ALONE = text(
 _TAKE_TURNS = text(
     """
     UPDATE person_turn AS t
-    SET recent = t.recent[cardinality(t.recent) - turn.kept + 1 :] || CAST(:now AS timestamptz), free_at = turn.free_at
-    FROM unnest(CAST(:staff_ids AS text[]), CAST(:kept AS integer[]), CAST(:free_ats AS timestamptz[]))
-         AS turn (staff_id, kept, free_at)
+    SET recent = t.recent[cardinality(t.recent) - turn.kept + 1 :] || CAST(:now AS timestamptz),
+        free_at = turn.free_at, milder_free_at = turn.milder_free_at
+    FROM unnest(
+        CAST(:staff_ids AS text[]), CAST(:kept AS integer[]),
+        CAST(:free_ats AS timestamptz[]), CAST(:milder_free_ats AS timestamptz[])
+    ) AS turn (staff_id, kept, free_at, milder_free_at)
     WHERE t.staff_id = turn.staff_id AND t.channel = :channel
     """
 )
@@ -151,4 +156,8 @@ def _values(ids: Collection[int] | Collection[str], lease: Lease) -> dict[str, A
 
 
 def _spent(turns: Collection[Turn]) -> dict[str, Any]:
-    return {"kept": [len(turn.recent) - 1 for turn in turns], "free_ats": [turn.free_at for turn in turns]}
+    return {
+        "kept": [len(turn.recent) - 1 for turn in turns],
+        "free_ats": [turn.free_at for turn in turns],
+        "milder_free_ats": [turn.milder_free_at for turn in turns],
+    }

@@ -36,7 +36,7 @@ async def read_waiting(connection: AsyncConnection, alert_id: str) -> Mapping[De
     is_pending = line.status == "pending"
     is_new = and_(is_pending, line.attempts == 0, line.digest_id.is_(None), line.leased_by.is_(None))
     # Moved to the person's turn, or to when the receiver may be sent something, and not by a policy to a time after it.
-    waits_for_turn = and_(is_new, line.next_attempt_at == turn.free_at)
+    waits_for_turn = and_(is_new, line.next_attempt_at.in_((turn.free_at, turn.milder_free_at)))
     goes_at = case((line.digest_id.is_(None), line.next_attempt_at), else_=whole.next_attempt_at)
     waits_for_receiver = and_(is_pending, goes_at == budget.free_at)
     in_digest = and_(is_pending, line.attempts == 0, line.digest_id.is_not(None))
@@ -45,7 +45,7 @@ async def read_waiting(connection: AsyncConnection, alert_id: str) -> Mapping[De
         (waits_for_turn, str(Wait.MESSAGE_BUDGET)),
         (in_digest, str(Wait.IN_DIGEST)),
     )
-    until = case((waits_for_receiver, budget.free_at), (waits_for_turn, turn.free_at))
+    until = case((waits_for_receiver, budget.free_at), (waits_for_turn, line.next_attempt_at))
     columns: list[ColumnElement[Any]] = [
         *(line.revision, line.staff_id, line.channel, whole.digest_id, whole.deliveries),
         *(wait.label("wait"), until.label("until")),

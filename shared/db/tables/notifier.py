@@ -322,6 +322,7 @@ delivery = Table(
 
 # When a person may be sent the next message by a channel, for all replicas together: whoever begins one holds the row.
 # recent: when messages began, oldest first, as far back as the policy's window looks. free_at: no new one before then.
+# milder_free_at: none before then in which nothing is red.
 person_turn = Table(
     "person_turn",
     METADATA,
@@ -329,6 +330,7 @@ person_turn = Table(
     Column("channel", Text, primary_key=True),
     Column("recent", ARRAY(DateTime(timezone=True)), nullable=False),
     Column("free_at", DateTime(timezone=True), nullable=False),
+    Column("milder_free_at", DateTime(timezone=True), nullable=False),
 )
 
 # One row per attempt. outcome: sent, retry, failed or suppressed. detail: code such as http_500, smtp_450, timeout.

@@ -27,7 +27,7 @@ async def hurry(world: World) -> None:
 
 async def forget_turns(world: World) -> None:
     """Let everybody's message budget be untouched, as after ten quiet minutes."""
-    await world.sql("UPDATE person_turn SET recent = '{}', free_at = now()")
+    await world.sql("UPDATE person_turn SET recent = '{}', free_at = now(), milder_free_at = now()")
 
 
 async def lapse(world: World, seconds: float) -> None:
