@@ -143,17 +143,21 @@ class DigestAlert(_Shape):
 
 
 class DigestBurst(_Shape):
-    """Alerts of one village that opened together; so many households in all, so many of them told now."""
+    """Alerts of one village that opened together; so many households in all, so many of them told now.
+
+    named: of how many `alerts` tells more. Of those told before, a message names no more than fit into some 1 MB.
+    """
 
     division: str
     village: str
     grade: GradeCode
     households: int
     new: int
+    named: int
 
 
 class DigestBody(_Shape):
-    """What a webhook receiver gets in place of several messages at once; every alert is named, worst first."""
+    """What a webhook receiver gets in place of several messages at once; every new alert is named, worst first."""
 
     type: Literal["cn.shouwang.alert.digest.v1"] = "cn.shouwang.alert.digest.v1"
     digest_id: str

@@ -7,6 +7,7 @@ from datetime import timedelta
 import jsonschema
 import pytest
 
+from services.notifier.core import digests
 from services.notifier.core.digest_message import Digest, compose_digest
 from services.notifier.core.digests import (
     NamedAlert,
@@ -234,3 +235,22 @@ def test_what_webhooks_get_is_described_by_the_openapi_document():
         validator.validate(json.loads(body))
         with pytest.raises(jsonschema.ValidationError):
             validator.validate({"type": "x"})
+
+
+def test_of_a_burst_too_long_for_a_message_what_was_told_before_is_counted_and_what_is_new_is_named(monkeypatch):
+    monkeypatch.setattr(digests, "MOST_NAMED", 4)
+    alerts = [*(named(number, is_new=False) for number in range(6)), *(named(number) for number in (7, 8))]
+    body = DigestBody.model_validate_json(message(alerts, WEBHOOK).body)
+    assert [one.household_id for one in body.alerts] == ["H-7", "H-8", "H-0", "H-1"]
+    (burst,) = body.bursts
+    assert (burst.households, burst.new, burst.named) == (8, 2, 4)
+    zh, en = message(alerts).text.split("\n\n\n")
+    assert zh.count("/alerts/") == en.count("/alerts/") == 4
+    assert "4 more households, told before, stand in the list." in en
+    assert "另有4户此前已告知，见列表。" in zh
+    assert "某村8户（新增2）" in message(alerts, ROBOT).brief
+
+
+def test_all_that_is_new_is_named_however_much_that_is(monkeypatch):
+    monkeypatch.setattr(digests, "MOST_NAMED", 4)
+    assert len(DigestBody.model_validate_json(message([named(one) for one in range(9)], WEBHOOK).body).alerts) == 9

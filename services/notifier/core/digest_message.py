@@ -1,11 +1,11 @@
 """Several alerts in one message, in final words: Chinese first, then English.
 
 As thin as a single message: household, village, grade, what to do by when, and a link for each. A mail and a webhook
-name every alert. Chat groups and text messages are too short for that: they say how many there are and where, and link
-to the page that lists them. Bursts are named by village and number, never by their cause.
+name every alert that is new. Chat groups and text messages are too short for that: they say how many there are and
+where, and link to the page that lists them. Bursts are named by village and number, never by their cause.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from services.notifier.core.digests import Group, NamedAlert, Section
@@ -106,7 +106,13 @@ class _Telling:
             for group in section.groups:
                 if group.is_burst:
                     yield self._heading(group)
-                yield from (self._line(one, group) for one in group.alerts)
+                yield from (self._line(one, group) for one in group.named)
+                if rest := len(group.alerts) - len(group.named):
+                    yield self.words.ngettext(
+                        "%(count)d more household, told before, stands in the list.",
+                        "%(count)d more households, told before, stand in the list.",
+                        rest,
+                    )
 
     def _counts(self) -> str:
         _ = self.words.gettext
@@ -243,8 +249,8 @@ def _body(digest: Digest) -> DigestBody:
     places = {id(group): place for place, group in enumerate(bursts)}
     return DigestBody(
         digest_id=digest.digest_id,
-        alerts=tuple(_alert(one, places.get(id(group))) for group in digest.groups for one in group.alerts),
-        bursts=tuple(_burst(group.alerts, group.new) for group in bursts),
+        alerts=tuple(_alert(one, places.get(id(group))) for group in digest.groups for one in group.named),
+        bursts=tuple(_burst(group) for group in bursts),
         link=digest.link,
     )
 
@@ -269,12 +275,13 @@ def _alert(one: NamedAlert, burst: int | None) -> DigestAlert:
     )
 
 
-def _burst(alerts: Sequence[NamedAlert], new: int) -> DigestBurst:
-    first = alerts[0]
+def _burst(group: Group) -> DigestBurst:
+    first = group.alerts[0]
     return DigestBurst(
         division=first.division,
         village=_village(first, LONGEST_VILLAGE),
         grade=first.grade.code,
-        households=len(alerts),
-        new=new,
+        households=len(group.alerts),
+        new=group.new,
+        named=len(group.named),
     )

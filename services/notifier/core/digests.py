@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -13,6 +13,8 @@ from shared.grades import RiskGrade
 from shared.policy import Look
 
 BURSTS_FROM = RiskGrade.ORANGE
+MOST_NAMED = 1_000
+"""A message names all that is new, and with it what was told before up to this number: receivers take some 1 MB."""
 _NO_DEADLINE = datetime.max.replace(tzinfo=UTC)
 
 
@@ -29,7 +31,7 @@ class NamedAlert:
     """One alert as a digest names it.
 
     reason, revision: of what is told. is_new: told now, not before. taken_on: somebody has acknowledged what is told.
-    first_cause: of its opening.
+    first_cause: of its opening. is_named: else it is only counted.
     """
 
     alert_id: str
@@ -49,6 +51,7 @@ class NamedAlert:
     first_cause: str | None
     is_new: bool = True
     taken_on: bool = False
+    is_named: bool = True
 
     @property
     def household(self) -> str:
@@ -77,6 +80,11 @@ class Group:
     def new(self) -> int:
         """How many are told now."""
         return sum(one.is_new for one in self.alerts)
+
+    @property
+    def named(self) -> tuple[NamedAlert, ...]:
+        """Those that the message names."""
+        return tuple(one for one in self.alerts if one.is_named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +131,13 @@ def bursts_among(onsets: Iterable[Onset], least: int) -> frozenset[Onset]:
 
 
 def arrange(alerts: Iterable[NamedAlert], bursts: frozenset[Onset]) -> tuple[Section, ...]:
-    """Put what a digest names into its order. Nothing is left out.
+    """Put what a digest tells into its order. Nothing is left out; what has no room to be named is counted.
 
     alerts: what is told now, and of bursts what was told before.
     """
     by_grade: dict[RiskGrade | None, list[NamedAlert]] = {}
-    for one in sorted(alerts, key=_urgency):
+    for place, alert in enumerate(sorted(alerts, key=_urgency)):
+        one = alert if alert.is_new or place < MOST_NAMED else replace(alert, is_named=False)
         by_grade.setdefault(None if one.has_ended else one.grade, []).append(one)
     grades = sorted(by_grade, key=lambda grade: -1 if grade is None else grade, reverse=True)
     return tuple(Section(grade, _groups(by_grade[grade], bursts)) for grade in grades)

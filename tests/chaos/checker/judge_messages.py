@@ -15,7 +15,7 @@ THIN = {
 """All that a webhook may say; everything else waits behind the login."""
 THIN_DIGEST = {"type", "digest_id", "alerts", "bursts", "link"}
 THIN_DIGEST_ALERT = THIN - {"type"} | {"reason", "status", "is_new", "burst"}
-THIN_DIGEST_BURST = {"division", "village", "grade", "households", "new"}
+THIN_DIGEST_BURST = {"division", "village", "grade", "households", "new", "named"}
 
 
 def judge_messages(journals: Journals, tables: Tables, findings: Findings) -> None:
