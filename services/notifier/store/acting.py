@@ -141,12 +141,15 @@ class LockedAlert:
         await self._suppress(changed, "resolved")
 
     async def _suppress(self, changed: AlertRow, detail: str, *which: ColumnElement[bool]) -> None:
+        # In one order, so that who concludes a digest and we never wait for each other.
+        locked = (
+            select(delivery.c.delivery_id)
+            .where(delivery.c.alert_id == changed.alert_id, delivery.c.status == DeliveryStatus.PENDING, *which)
+            .order_by(delivery.c.delivery_id)
+            .with_for_update()
+        )
         await self._connection.execute(
             update(delivery)
-            .where(
-                delivery.c.alert_id == changed.alert_id,
-                delivery.c.status == DeliveryStatus.PENDING,
-                *which,
-            )
+            .where(delivery.c.delivery_id.in_(locked))
             .values(status=DeliveryStatus.SUPPRESSED, detail=detail)
         )
