@@ -19,12 +19,14 @@ from shared.http.protocol import http_protocol
 from shared.http.protocol_limits import HttpLimits
 from shared.logs import get_logger
 from shared.metrics import ServiceMetrics
-from shared.watchdog import loop_watchdog
+from shared.watchdog import end_process_within, loop_watchdog
 
 log = get_logger(__name__)
 # So many more objects than there were before the youngest are looked at; so many such looks before those that stayed
 # are, too; and so many of these before all are. The usual (10, 10) would let the cycles of a flood lie about.
 COLLECT_AFTER = (20_000, 2, 2)
+CLOSE_SECONDS = 30.0
+"""How long a service that has drained may take to close what it opened, and to end."""
 
 Work = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
@@ -58,11 +60,18 @@ def http_server(app: object, host: str, port: int, limits: HttpLimits, metrics: 
     return _QuietServer(config)
 
 
-async def run_service(server: uvicorn.Server, tasks: Mapping[str, Work], *, drain_seconds: float = 10.0) -> None:
+async def run_service(
+    server: uvicorn.Server,
+    tasks: Mapping[str, Work],
+    *,
+    drain_seconds: float = 10.0,
+    close_seconds: float | None = None,
+) -> None:
     """Run the tasks and the HTTP server until SIGTERM or SIGINT, then drain.
 
     Each task receives the stop event and must return soon after it is set; past `drain_seconds` it is cancelled.
-    HTTP goes on until the tasks are done. Raises TaskDied, or the exception of the task that failed.
+    HTTP goes on until the tasks are done. close_seconds: within so long afterwards the process must have ended; else
+    it is ended. Raises TaskDied, or the exception of the task that failed.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -78,6 +87,8 @@ async def run_service(server: uvicorn.Server, tasks: Mapping[str, Work], *, drai
             await _drain(running, drain_seconds)
             server.should_exit = True
             await asyncio.gather(serving, return_exceptions=True)
+            if close_seconds is not None:
+                end_process_within(close_seconds)
     _raise_failure(running, serving)
 
 
@@ -90,7 +101,7 @@ async def _first_end(running: Sequence[asyncio.Task[None]], serving: asyncio.Tas
         ended = ", ".join(sorted(task.get_name() for task in done))
         log.error("a task ended without being asked to; the process stops", tasks=ended)
         for task in done:
-            if not task.cancelled() and task.exception() is None:
+            if task.cancelled() or task.exception() is None:
                 raise TaskDied(f"ended early: {ended}")
 
 

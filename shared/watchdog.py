@@ -1,4 +1,4 @@
-"""Ends a process whose event loop no longer turns: it answers nobody, not even the supervisor's questions.
+"""Ends a process whose event loop no longer turns, or that has been ending for too long: it answers nobody.
 
 A thread counts the beats of a task on the loop. It counts its own looks, not seconds, so that a process that was frozen
 and thawed as a whole is not taken for one whose loop hangs.
@@ -10,11 +10,29 @@ import faulthandler
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 
 LOOK_EVERY_SECONDS = 5.0
 LOOKS_WITHOUT_BEAT = 9
 EXIT_STATUS = 70
+
+
+def end_process_within(seconds: float) -> None:
+    """End the process from outside its loop unless it has ended by itself by then, and say what still ran.
+
+    A program that has decided to end may wait for ever for something that it closes, and nobody would start it anew.
+    """
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        time.sleep(seconds)
+        running = sorted(f"{task.get_name()} ({task.get_coro()!r})" for task in asyncio.all_tasks(loop))
+        sys.stderr.write(f"the process did not end within {seconds:g} s; still running: {'; '.join(running)}\n")
+        faulthandler.dump_traceback(file=sys.stderr)
+        os._exit(EXIT_STATUS)
+
+    threading.Thread(target=end, name="end of the process", daemon=True).start()
 
 
 @contextlib.contextmanager

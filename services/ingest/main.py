@@ -12,7 +12,7 @@ from services.ingest.wiring import ingest
 from shared.clock import SystemClock
 from shared.commands import add_common_commands
 from shared.events.schemas import drift, write_schemas
-from shared.lifecycle import calm_collector, run, run_service
+from shared.lifecycle import CLOSE_SECONDS, calm_collector, run, run_service
 from shared.logs import configure_logs
 from shared.settings import load_settings
 
@@ -37,7 +37,7 @@ def serve() -> None:
 async def _serve(settings: IngestSettings) -> None:
     async with ingest(settings, SystemClock(), CollectorRegistry()) as running:
         calm_collector()
-        await run_service(running.server, running.tasks)
+        await run_service(running.server, running.tasks, close_seconds=CLOSE_SECONDS)
 
 
 @cli.command("schemas")

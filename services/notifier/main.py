@@ -23,7 +23,7 @@ from services.notifier.wording import read_wording
 from shared.clock import SystemClock
 from shared.commands import add_common_commands
 from shared.errors import TemporaryFailure
-from shared.lifecycle import http_server, run, run_service
+from shared.lifecycle import CLOSE_SECONDS, http_server, run, run_service
 from shared.logs import configure_logs, get_logger
 from shared.metrics import ServiceMetrics
 from shared.policy import PolicyInvalid
@@ -153,7 +153,7 @@ async def _serve(settings: NotifierSettings) -> None:
         async with notifier(settings, registry) as parts:
             metrics = ServiceMetrics("notifier", registry)
             server = http_server(parts.app, settings.host, settings.port, settings.http_limits(), metrics)
-            await run_service(server, parts.tasks)
+            await run_service(server, parts.tasks, close_seconds=CLOSE_SECONDS)
     except TemporaryFailure as failure:
         log.error("the notifier cannot go on", reason=str(failure))
         raise SystemExit(1) from None

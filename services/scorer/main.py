@@ -18,7 +18,7 @@ from services.scorer.verify_command import verify
 from services.scorer.wiring import scorer
 from shared.commands import add_common_commands
 from shared.errors import TemporaryFailure
-from shared.lifecycle import calm_collector, http_server, run, run_service
+from shared.lifecycle import CLOSE_SECONDS, calm_collector, http_server, run, run_service
 from shared.logs import configure_logs, get_logger
 from shared.metrics import ServiceMetrics
 from shared.policy import PolicyBook, PolicyInvalid, default_policies, load_policy
@@ -89,7 +89,7 @@ async def _serve(settings: ScorerSettings) -> None:
             metrics = ServiceMetrics("scorer", registry)
             server = http_server(parts.app, settings.host, settings.port, settings.http_limits(), metrics)
             calm_collector()
-            await run_service(server, parts.tasks)
+            await run_service(server, parts.tasks, close_seconds=CLOSE_SECONDS)
     except TemporaryFailure as failure:
         log.error("the scorer cannot go on", reason=str(failure))
         raise SystemExit(1) from None

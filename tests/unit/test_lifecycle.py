@@ -38,6 +38,15 @@ async def test_a_task_that_returns_unasked_ends_the_process() -> None:
         await run_service(server(), {"good": wait_for_stop, "quick": returns})
 
 
+async def test_a_task_that_takes_itself_for_cancelled_ends_the_process() -> None:
+    async def is_cancelled(stop: asyncio.Event) -> None:
+        await asyncio.sleep(0.05)
+        raise asyncio.CancelledError
+
+    with pytest.raises(TaskDied, match="misled"):
+        await run_service(server(), {"good": wait_for_stop, "misled": is_cancelled})
+
+
 async def test_a_stop_signal_lets_each_task_finish_its_work() -> None:
     finished: list[str] = []
 

@@ -90,6 +90,38 @@ async def test_a_producer_that_answers_nothing_is_replaced(monkeypatch: pytest.M
     assert producers.made == 2
 
 
+async def test_a_producer_that_cannot_be_closed_either_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Connections:
+        """As the library's: who waits for them after a wait that was cut short is told that he is cancelled."""
+
+        def __init__(self) -> None:
+            self._closed = asyncio.get_running_loop().create_future()
+
+        async def close(self) -> None:
+            await asyncio.gather(self._closed)
+
+    class Unclosable(Producer):
+        def __init__(self, *, answers: bool) -> None:
+            super().__init__(answers=answers)
+            self.client = Connections()
+
+        async def stop(self) -> None:
+            await self.client.close()
+
+    class Unclosables(Producers):
+        def __call__(self, **_settings: Any) -> "Producer":
+            self.made += 1
+            return Unclosable(answers=self.made > self.deaf)
+
+    monkeypatch.setattr(module, "CLOSE_SECONDS", 0.05)
+    monkeypatch.setattr(module, "CLOSE_SILENT_SECONDS", 0.05)
+    producers = Unclosables(deaf=2)
+    async with connected(producers, monkeypatch) as publisher, asyncio.timeout(5):
+        while not await publishes(publisher):
+            pass
+    assert producers.made == 3
+
+
 async def test_the_same_goes_for_records_that_are_published_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     producers = Producers(deaf=1)
     async with connected(producers, monkeypatch) as publisher, asyncio.timeout(5):

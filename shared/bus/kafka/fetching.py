@@ -7,6 +7,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.errors import KafkaError
 
+from shared.bus.kafka.closing import closed_within
 from shared.bus.ports import Record
 from shared.errors import TemporaryFailure
 
@@ -17,6 +18,7 @@ FETCH_SETTINGS: Mapping[str, Any] = {
     "fetch_max_wait_ms": 100,
     "max_partition_fetch_bytes": 2 * 1_048_576,
 }
+CLOSE_SECONDS = 10.0
 
 
 def records_of(fetched: Iterable[ConsumerRecord]) -> list[Record]:
@@ -30,9 +32,9 @@ async def connected(consumer: AIOKafkaConsumer) -> AsyncIterator[None]:
     try:
         await consumer.start()
     except (KafkaError, OSError) as error:
-        await consumer.stop()
+        await closed_within(CLOSE_SECONDS, consumer.stop(), "consumer")
         raise TemporaryFailure(f"the log cannot be reached: {type(error).__name__}") from error
     try:
         yield
     finally:
-        await consumer.stop()
+        await closed_within(CLOSE_SECONDS, consumer.stop(), "consumer")

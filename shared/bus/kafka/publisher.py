@@ -17,6 +17,7 @@ from aiokafka.errors import (
     UnknownProducerId,
 )
 
+from shared.bus.kafka.closing import closed_within
 from shared.bus.kafka.lanes import Handover, Lane, Lanes, lane_for
 from shared.bus.kafka.partitions import partition_of
 from shared.bus.ports import Receipt
@@ -204,7 +205,7 @@ class KafkaPublisher:
             try:
                 await producer.start()
             except (KafkaError, OSError) as error:
-                await producer.stop()
+                await closed_within(CLOSE_SECONDS, producer.stop(), "producer")
                 if not told:
                     log.warning("the log cannot be reached; trying on", reason=type(error).__name__)
                 told = True
@@ -222,9 +223,7 @@ class KafkaPublisher:
             return
         seconds, self._close_seconds = self._close_seconds, CLOSE_SECONDS
         try:
-            await asyncio.wait_for(lanes.producer.stop(), seconds)
-        except (TimeoutError, KafkaError) as error:
-            log.warning("the producer did not close in time", reason=type(error).__name__)
-            await lanes.producer.client.close()
+            if not await closed_within(seconds, lanes.producer.stop(), "producer"):
+                await closed_within(seconds, lanes.producer.client.close(), "connections of the producer")
         finally:
             lanes.end()
