@@ -15,6 +15,20 @@ WINDOW = timedelta(minutes=10)
 STEP = timedelta(seconds=1)
 
 
+def turns(most, count, next_at):
+    """So many messages, each as soon as `next_at` of the last turn says: (when it began, its turn)."""
+    now, recent = NOW, ()
+    for _ in range(count):
+        turn = take_turn(recent, Pace(most, WINDOW), now)
+        yield now, turn
+        recent, now = turn.recent, next_at(turn)
+
+
+def left_at(most, count, next_at):
+    """When they began, in seconds from the first."""
+    return [(now - NOW).total_seconds() for now, _ in turns(most, count, next_at)]
+
+
 @pytest.mark.parametrize(
     ("channel", "in_force", "most", "each"),
     [
@@ -46,31 +60,18 @@ def test_a_channel_that_stands_in_for_another_has_a_part_beside_the_others():
 )
 def test_with_always_something_to_tell_the_first_leave_at_once_and_the_last_three_at_growing_distances(most, leave_at):
     """Three messages a window: a storm of 60 s is told at once, after 30 s and after 70 s."""
-    now, recent, left = NOW, (), []
-    for _ in leave_at:
-        turn = take_turn(recent, Pace(most, WINDOW), now)
-        left.append((now - NOW).total_seconds())
-        recent, now = turn.recent, turn.free_at
-    assert left == leave_at
+    assert left_at(most, len(leave_at), lambda turn: turn.free_at) == leave_at
 
 
 @pytest.mark.parametrize(("most", "leave_at"), [(1, [0, 600]), (2, [0, 600, 1200]), (3, [0, 30, 600, 630])])
 def test_of_what_is_milder_than_red_one_message_less_leaves_in_a_window(most, leave_at):
-    now, recent, left = NOW, (), []
-    for _ in leave_at:
-        turn = take_turn(recent, Pace(most, WINDOW), now)
-        left.append((now - NOW).total_seconds())
-        recent, now = turn.recent, turn.milder_free_at
-    assert left == leave_at
+    assert left_at(most, len(leave_at), lambda turn: turn.milder_free_at) == leave_at
 
 
 @pytest.mark.parametrize("most", [2, 3, 4, 6])
 def test_after_whatever_was_milder_red_can_leave_within_a_minute(most):
-    now, recent = NOW, ()
-    for _ in range(50):
-        turn = take_turn(recent, Pace(most, WINDOW), now)
+    for now, turn in turns(most, 50, lambda turn: turn.milder_free_at):
         assert turn.free_at - now <= timedelta(minutes=1)
-        recent, now = turn.recent, turn.milder_free_at
 
 
 @pytest.mark.parametrize("seed", range(30))

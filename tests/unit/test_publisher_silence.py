@@ -23,13 +23,14 @@ class Placed:
 class Producers:
     """Stands for aiokafka's producer class; instances made before `deaf` runs out never answer."""
 
-    def __init__(self, deaf: int) -> None:
+    def __init__(self, deaf: int, kind: "type[Producer] | None" = None) -> None:
         self.deaf = deaf
         self.made = 0
+        self._kind = kind or Producer
 
     def __call__(self, **_settings: Any) -> "Producer":
         self.made += 1
-        return Producer(answers=self.made > self.deaf)
+        return self._kind(answers=self.made > self.deaf)
 
 
 class Batch:
@@ -108,14 +109,9 @@ async def test_a_producer_that_cannot_be_closed_either_is_replaced(monkeypatch: 
         async def stop(self) -> None:
             await self.client.close()
 
-    class Unclosables(Producers):
-        def __call__(self, **_settings: Any) -> "Producer":
-            self.made += 1
-            return Unclosable(answers=self.made > self.deaf)
-
     monkeypatch.setattr(module, "CLOSE_SECONDS", 0.05)
     monkeypatch.setattr(module, "CLOSE_SILENT_SECONDS", 0.05)
-    producers = Unclosables(deaf=2)
+    producers = Producers(deaf=2, kind=Unclosable)
     async with connected(producers, monkeypatch) as publisher, asyncio.timeout(5):
         while not await publishes(publisher):
             pass

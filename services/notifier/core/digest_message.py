@@ -106,8 +106,9 @@ class _Telling:
             for group in section.groups:
                 if group.is_burst:
                     yield self._heading(group)
-                yield from (self._line(one, group) for one in group.named)
-                if rest := len(group.alerts) - len(group.named):
+                named = group.named
+                yield from (self._line(one, group) for one in named)
+                if rest := len(group.alerts) - len(named):
                     yield self.words.ngettext(
                         "%(count)d more household, told before, stands in the list.",
                         "%(count)d more households, told before, stand in the list.",

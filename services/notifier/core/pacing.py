@@ -2,9 +2,8 @@
 
 The policy gives a person so many messages in a window of time. Their channels share them, because a mail and a webhook
 lie on the same phone. The first messages of a window leave at once, the last three at growing distances: what comes in
-between is told together. One message of a window is kept for red: what is milder waits where only that one is left. A
-repeat of a message that was not taken is the same message and costs nothing, nor does the
-test of a channel.
+between is told together. One message of a window is kept for red: what is milder waits where only that one is left.
+A repeat of a message that was not taken is the same message and costs nothing, nor does the test of a channel.
 """
 
 from collections.abc import Collection, Sequence

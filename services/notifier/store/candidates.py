@@ -54,13 +54,12 @@ _LOOK = """
         WHERE channel = :channel AND staff_id IN (SELECT staff_id FROM lead WHERE is_new)
         FOR UPDATE SKIP LOCKED
     ), led AS MATERIALIZED (
-        SELECT lead.*, turn.staff_id IS NOT NULL AS is_ours, turn.recent,
+        SELECT lead.*, CAST(NULL AS text) AS digest_id, turn.recent,
                CASE WHEN lead.grade = :red THEN turn.free_at ELSE turn.milder_free_at END AS free_at
         FROM lead LEFT JOIN turn ON is_new AND turn.staff_id = lead.staff_id
     ), found AS (
-        SELECT led.delivery_id, led.staff_id, led.target, led.grade, led.next_attempt_at, led.created_at, led.is_new,
-               CAST(NULL AS text) AS digest_id, led.recent, led.free_at,
-               is_new AND NOT is_ours AND NOT EXISTS (
+        SELECT led.*,
+               is_new AND recent IS NULL AND NOT EXISTS (
                    SELECT FROM person_turn AS p WHERE p.staff_id = led.staff_id AND p.channel = :channel
                ) AS is_unknown,
                CASE WHEN is_new AND free_at <= :now THEN (

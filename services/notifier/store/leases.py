@@ -13,7 +13,7 @@ from services.notifier.store.gathering import Lease
 from shared.db.session import transaction
 from shared.db.tables.notifier import delivery, digest
 
-# What somebody else has leased meanwhile is left out, and costs its person no turn.
+# What somebody else has leased meanwhile is left out.
 _ALONE = text(
     """
     WITH mine AS MATERIALIZED (
@@ -21,16 +21,6 @@ _ALONE = text(
         WHERE delivery_id = ANY (CAST(:ids AS bigint[])) AND status = 'pending' AND digest_id IS NULL
           AND (leased_until IS NULL OR leased_until <= :now)
         FOR UPDATE SKIP LOCKED
-    ), taken AS (
-        UPDATE person_turn AS t
-        SET recent = t.recent[cardinality(t.recent) - turn.kept + 1 :] || CAST(:now AS timestamptz),
-            free_at = turn.free_at, milder_free_at = turn.milder_free_at
-        FROM unnest(
-            CAST(:turn_of AS bigint[]), CAST(:kept AS integer[]),
-            CAST(:free_ats AS timestamptz[]), CAST(:milder_free_ats AS timestamptz[])
-        ) AS turn (delivery_id, kept, free_at, milder_free_at)
-        JOIN mine ON mine.delivery_id = turn.delivery_id
-        WHERE t.staff_id = mine.staff_id AND t.channel = :channel
     )
     UPDATE delivery AS d SET leased_until = :leased_until, leased_by = :worker
     FROM mine
@@ -96,20 +86,24 @@ async def lease_alone(
     """Lease single deliveries. turns: what those that nobody has begun yet cost their people, by delivery_id."""
     if not delivery_ids:
         return []
-    values = {
-        **_values(delivery_ids, lease),
-        "channel": lease.channel,
-        "turn_of": list(turns),
-        **_spent(turns.values()),
-    }
-    rows = (await connection.execute(_ALONE, values)).mappings()
+    rows = (await connection.execute(_ALONE, _values(delivery_ids, lease))).mappings().all()
+    # What another has leased costs its person no turn.
+    begun = {row["staff_id"]: turns[row["delivery_id"]] for row in rows if row["delivery_id"] in turns}
+    await take_turns(connection, begun, lease)
     return [due_of(row, (line_of(row),)) for row in rows]
 
 
 async def take_turns(connection: AsyncConnection, turns: Mapping[str, Turn], lease: Lease) -> None:
     """Count a message that begins now for each of these people (by staff_id), whose turns are ours."""
     if turns:
-        values = {"channel": lease.channel, "now": lease.now, "staff_ids": list(turns), **_spent(turns.values())}
+        values = {
+            "channel": lease.channel,
+            "now": lease.now,
+            "staff_ids": list(turns),
+            "kept": [len(turn.recent) - 1 for turn in turns.values()],
+            "free_ats": [turn.free_at for turn in turns.values()],
+            "milder_free_ats": [turn.milder_free_at for turn in turns.values()],
+        }
         await connection.execute(_TAKE_TURNS, values)
 
 
@@ -153,11 +147,3 @@ class Leases:
 
 def _values(ids: Collection[int] | Collection[str], lease: Lease) -> dict[str, Any]:
     return {"ids": list(ids), "now": lease.now, "leased_until": lease.until, "worker": lease.worker}
-
-
-def _spent(turns: Collection[Turn]) -> dict[str, Any]:
-    return {
-        "kept": [len(turn.recent) - 1 for turn in turns],
-        "free_ats": [turn.free_at for turn in turns],
-        "milder_free_ats": [turn.milder_free_at for turn in turns],
-    }
