@@ -1,7 +1,7 @@
 """What is due for one person goes out together: paced, stored before it is sent, concluded as a whole."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, text, update
@@ -25,6 +25,7 @@ from shared.clock import SettableClock, to_rfc3339
 from shared.db.session import transaction
 from shared.db.tables.notifier import alert, delivery, delivery_attempt, digest, send_budget
 from tests.fakes.notifier import (
+    NOW,
     PROVINCE,
     VILLAGE,
     WORDING,
@@ -52,8 +53,7 @@ def seconds(number):
 
 @pytest.fixture
 def clock():
-    # Near the real time, because receivers judge the age of a signature by their own clocks.
-    return SettableClock(datetime.now(UTC).replace(microsecond=0))
+    return SettableClock(NOW)  # in the morning: nothing is held back by quiet hours
 
 
 @pytest.fixture

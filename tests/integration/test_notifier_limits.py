@@ -1,7 +1,7 @@
 """Next channels and limits on a real database: who is told by what, how often, and never twice by two replicas."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
@@ -18,6 +18,7 @@ from shared.clock import SettableClock
 from shared.db.session import transaction
 from shared.db.tables.notifier import contact
 from tests.fakes.notifier import (
+    NOW,
     PROVINCE,
     VILLAGE,
     WORDING,
@@ -40,7 +41,7 @@ PHONE = Contact(ChannelName.ALIYUN_SMS, "13800000000")
 
 @pytest.fixture
 def clock():
-    return SettableClock(datetime.now(UTC).replace(microsecond=0))
+    return SettableClock(NOW)
 
 
 @pytest.fixture
