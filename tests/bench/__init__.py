@@ -37,6 +37,7 @@ Raise to fail: the reason is printed, the other lines still run, and the exit st
 Where the lines' worlds are: `scoring/` a scorer and its ceilings, `edge/` ingest and its ceilings, `house/` the whole
 machine with people and receivers, `soak/` the same for a long time (a command of its own: `make bench-soak`).
 
-What a run leaves: `.local/bench/latest.json`, and for a full run (no LINES, no SCALE, not quick) the table in
-`docs/performance.md` and the sizing table in both READMEs (`sizing.py`), between their markers.
+What a run leaves: `.local/bench/latest.json`; and at full size (no SCALE, not quick) its lines in
+`docs/performance.json`, from which the tables of `docs/performance.md` and of both READMEs are written (`published.py`,
+`document.py`, `sizing.py`).
 """

@@ -7,7 +7,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
-from typing import Any
+from contextlib import suppress
 
 import uvloop
 
@@ -15,7 +15,8 @@ from shared.logs import configure_logs
 from tests.bench.document import DOCUMENT, write_document
 from tests.bench.lines import MEASUREMENTS
 from tests.bench.measurement import chosen_names
-from tests.bench.results import as_json, table, write_latest
+from tests.bench.published import PUBLISHED, merged, read_published
+from tests.bench.results import Record, as_json, records, table, write_records
 from tests.bench.run import Report, run
 from tests.bench.settings import BenchSettings
 from tests.bench.sizing import NotMeasured, write_sizing
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not 0 < given.scale <= 10:
         parser.error("--scale must be above 0 and at most 10")
     patterns = tuple(part.strip() for part in given.lines.split(",") if part.strip()) or ("*",)
-    settings = BenchSettings(patterns, given.quick, given.scale)
+    settings = BenchSettings(given.quick, given.scale)
     try:
         names = chosen_names(MEASUREMENTS, patterns, quick=settings.quick)
     except ValueError as error:
@@ -43,12 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         report = uvloop.run(run(settings, names, MEASUREMENTS, lambda report: _keep(settings, report)))
     except KeyboardInterrupt:
-        sys.stderr.write("stopped by hand; what was measured so far is in latest.json\n")
+        sys.stderr.write("stopped by hand; what was measured so far is kept\n")
         return STOPPED
-    print(as_json(report.measured, _of_run(settings, report)) if given.json else table(report.measured))
-    if settings.is_whole:
-        write_document(DOCUMENT, report.measured, report.circumstances)
-        _write_sizing(settings, report)
+    lines = _records(settings, report)
+    print(as_json(lines) if given.json else table(lines))
     return 1 if report.failed else 0
 
 
@@ -63,18 +62,24 @@ def logs_to_stderr() -> None:
 
 
 def _keep(settings: BenchSettings, report: Report) -> None:
-    write_latest(settings.directory / "latest.json", report.measured, _of_run(settings, report))
+    lines = _records(settings, report)
+    write_records(settings.directory / "latest.json", lines)
+    if settings.is_full_size:
+        _publish(lines)
 
 
-def _write_sizing(settings: BenchSettings, report: Report) -> None:
-    try:
-        write_sizing([one.for_json() | _of_run(settings, report) for one in report.measured])
-    except NotMeasured as reason:
-        sys.stderr.write(f"the sizing table of the README stays as it was: {reason}\n")
+def _publish(lines: Sequence[Record]) -> None:
+    """Bring the pages up to date: after each measurement, so that a run that is stopped has not been for nothing."""
+    order = [line.name for measurement in MEASUREMENTS for line in measurement.lines]
+    published = merged(read_published(), lines, order)
+    write_records(PUBLISHED, published)
+    write_document(DOCUMENT, published)
+    with suppress(NotMeasured):  # its table stays as it was until all that it needs is there
+        write_sizing(published)
 
 
-def _of_run(settings: BenchSettings, report: Report) -> dict[str, Any]:
-    return {"quick": settings.quick, "scale": settings.scale} | report.circumstances
+def _records(settings: BenchSettings, report: Report) -> list[Record]:
+    return records(report.measured, {"quick": settings.quick, "scale": settings.scale} | report.circumstances)
 
 
 if __name__ == "__main__":

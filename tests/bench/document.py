@@ -1,11 +1,11 @@
 """The table in docs/performance.md: written anew between two markers, so that notes around it stay."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from deploy.local.places import REPOSITORY
-from tests.bench.line import Measured
-from tests.bench.results import figure, goal, spread
+from tests.bench.published import machine_of
+from tests.bench.results import Record, figure, goal, spread
 
 DOCUMENT = REPOSITORY / "docs" / "performance.md"
 BEGIN = "<!-- measured: begin; written by `make bench`, do not edit -->"
@@ -16,9 +16,9 @@ class MarkersMissing(ValueError):
     """The document has no place for the table."""
 
 
-def write_document(path: Path, measured: Sequence[Measured], circumstances: Mapping[str, str]) -> None:
-    """Put the figures of a run in the place of those before. Raises MarkersMissing."""
-    fresh = with_table(path.read_text(encoding="utf-8"), "\n".join(lines_of(measured, circumstances)))
+def write_document(path: Path, lines: Sequence[Record]) -> None:
+    """Put these lines in the place of those before. Raises MarkersMissing."""
+    fresh = with_table(path.read_text(encoding="utf-8"), "\n".join(rows_of(lines)))
     path.write_text(fresh, encoding="utf-8")
 
 
@@ -31,29 +31,30 @@ def with_table(document: str, table: str, *, begin: str = BEGIN, end: str = END)
     return f"{head}{begin}\n\n{table}\n\n{end}{tail}"
 
 
-def lines_of(measured: Sequence[Measured], circumstances: Mapping[str, str]) -> Iterator[str]:
-    """The circumstances and the table, line by line."""
-    yield "; ".join(f"{name}: {value}" for name, value in circumstances.items()) + "."
+def rows_of(lines: Sequence[Record]) -> Iterator[str]:
+    """The machine and the table, row by row."""
+    yield "; ".join(f"{name}: {value}" for name, value in machine_of(lines).items()) + "."
     yield ""
-    yield "| line | value | ceiling | ratio | rounds | goal | what it is |"
-    yield "| --- | --- | --- | --- | --- | --- | --- |"
-    for one in measured:
+    yield "| line | value | ceiling | ratio | rounds | goal | what it is | measured |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    for one in lines:
         yield f"| {' | '.join(_cells(one))} |"
 
 
-def _cells(one: Measured) -> Iterator[str]:
-    quick = " \\*" if one.line.quick else ""
-    yield f"`{one.line.name}`{quick}"
-    if one.failed is not None:
-        yield from ("failed", "", "", "", goal(one), _cell(one.failed.splitlines()[0]))
+def _cells(line: Record) -> Iterator[str]:
+    mark = " \\*" if line["marked"] else ""
+    yield f"`{line['name']}`{mark}"
+    when = f"{line['run']['date']}, {line['run']['commit']}"
+    if line["failed"] is not None:
+        yield from ("failed", "", "", "", goal(line), _cell(line["failed"].splitlines()[0]), when)
         return
-    assert one.rounds is not None
-    yield f"{figure(one.value)} {one.line.unit}"
-    yield figure(one.ceiling)
-    yield "" if one.ratio is None else f"**{one.ratio:.2f}**"
-    yield spread(one)
-    yield goal(one)
-    yield _cell("; ".join(part for part in (one.line.says, one.rounds.remark) if part))
+    yield f"{figure(line['value'])} {line['unit']}"
+    yield figure(line["ceiling"])
+    yield "" if line["ratio"] is None else f"**{line['ratio']:.2f}**"
+    yield spread(line)
+    yield goal(line)
+    yield _cell("; ".join(part for part in (line["says"], line["remark"]) if part))
+    yield when
 
 
 def _cell(words: str) -> str:

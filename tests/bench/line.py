@@ -93,7 +93,7 @@ class Measured:
         return self.line.goal.is_met(self.value, self.ratio)
 
     def for_json(self) -> dict[str, Any]:
-        """As it stands in latest.json."""
+        """As it stands in latest.json and on the page. marked: part of the quick run."""
         rounds = self.rounds
         return {
             "name": self.line.name,
@@ -108,6 +108,8 @@ class Measured:
             "met": self.is_met,
             "remark": rounds.remark if rounds else "",
             "failed": self.failed,
+            "says": self.line.says,
+            "marked": self.line.quick,
         }
 
 

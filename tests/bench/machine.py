@@ -31,7 +31,9 @@ async def circumstances(opened: BenchPlatform | None) -> dict[str, str]:
 
 def _commit() -> str:
     commit = _git("rev-parse", "--short=10", "HEAD") or "unknown"
-    return f"{commit} and changes" if _git("status", "--porcelain", "--untracked-files=no") else commit
+    # Not the pages into which the benchmark itself writes.
+    changes = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs", ":!README*")
+    return f"{commit} and changes" if changes else commit
 
 
 def _processor() -> str:

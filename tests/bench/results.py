@@ -7,24 +7,32 @@ from typing import Any
 
 from tests.bench.line import Measured, rounded
 
+Record = Mapping[str, Any]
+"""What came of one line, for programs: `Measured.for_json` and, as `run`, the facts of the run that measured it."""
 
-def write_latest(path: Path, measured: Sequence[Measured], of_run: Mapping[str, Any]) -> None:
-    """Write the lines as one JSON list, each with the facts of the run; the file is never half there."""
+
+def records(measured: Sequence[Measured], of_run: Mapping[str, Any]) -> list[Record]:
+    """The lines for programs."""
+    return [one.for_json() | {"run": dict(of_run)} for one in measured]
+
+
+def as_json(lines: Sequence[Record]) -> str:
+    """The lines as one JSON list."""
+    return json.dumps(lines, ensure_ascii=False, indent=1) + "\n"
+
+
+def write_records(path: Path, lines: Sequence[Record]) -> None:
+    """Write the lines as one JSON list; the file is never half there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
-    fresh.write_text(as_json(measured, of_run), encoding="utf-8")
+    fresh.write_text(as_json(lines), encoding="utf-8")
     fresh.replace(path)
 
 
-def as_json(measured: Sequence[Measured], of_run: Mapping[str, Any]) -> str:
-    """The lines as one JSON list."""
-    return json.dumps([one.for_json() | dict(of_run) for one in measured], ensure_ascii=False, indent=1) + "\n"
-
-
-def table(measured: Sequence[Measured]) -> str:
+def table(lines: Sequence[Record]) -> str:
     """The lines for a terminal."""
     rows: list[tuple[str, ...]] = [("line", "value", "", "ceiling", "ratio", "spread", "goal", "remark")]
-    rows += [_row(one) for one in measured]
+    rows += [_row(one) for one in lines]
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
     return "\n".join("  ".join(map(_justified, row, widths, range(len(row)))).rstrip() for row in rows)
 
@@ -37,27 +45,25 @@ def figure(value: float | None) -> str:
     return f"{shown:,.0f}" if abs(value) >= 1000 else f"{shown:g}"
 
 
-def spread(one: Measured) -> str:
+def spread(line: Record) -> str:
     """The least and the greatest round."""
-    values = one.rounds.values if one.rounds else ()
-    return f"{figure(min(values))} to {figure(max(values))}" if len(values) > 1 else ""
+    return f"{figure(line['min'])} to {figure(line['max'])}" if line["rounds"] > 1 else ""
 
 
-def goal(one: Measured) -> str:
+def goal(line: Record) -> str:
     """The goal, and whether it is met."""
-    if one.line.goal is None:
+    if line["goal"] is None:
         return ""
-    verdict = {True: ", met", False: ", missed", None: ""}[one.is_met]
-    return f"{one.line.goal}{verdict}"
+    verdict = {True: ", met", False: ", missed", None: ""}[line["met"]]
+    return f"{line['goal']}{verdict}"
 
 
-def _row(one: Measured) -> tuple[str, ...]:
-    if one.failed is not None:
-        return (one.line.name, "FAILED", "", "", "", "", goal(one), one.failed.splitlines()[0])
-    assert one.rounds is not None
-    ratio = "" if one.ratio is None else f"{one.ratio:.3f}"
-    figures = (figure(one.value), one.line.unit, figure(one.ceiling), ratio)
-    return (one.line.name, *figures, spread(one), goal(one), one.rounds.remark)
+def _row(line: Record) -> tuple[str, ...]:
+    if line["failed"] is not None:
+        return (line["name"], "FAILED", "", "", "", "", goal(line), line["failed"].splitlines()[0])
+    ratio = "" if line["ratio"] is None else f"{line['ratio']:.3f}"
+    figures = (figure(line["value"]), line["unit"], figure(line["ceiling"]), ratio)
+    return (line["name"], *figures, spread(line), goal(line), line["remark"])
 
 
 def _justified(cell: str, width: int, at: int) -> str:

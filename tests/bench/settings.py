@@ -11,12 +11,11 @@ ROUNDS = 3
 
 @dataclass(frozen=True, slots=True)
 class BenchSettings:
-    """patterns: names of lines. quick: the short form, one round each. scale: of all sizes, to try a line out.
+    """quick: the short form, one round each. scale: of all sizes, to try a line out.
 
     directory: where servers, logs and results are kept.
     """
 
-    patterns: tuple[str, ...] = ("*",)
     quick: bool = False
     scale: float = 1.0
     directory: Path = DIRECTORY
@@ -27,6 +26,6 @@ class BenchSettings:
         return 1 if self.quick else ROUNDS
 
     @property
-    def is_whole(self) -> bool:
-        """Whether this is the run that may be published: every line at its full size."""
-        return not self.quick and self.scale == 1.0 and self.patterns == ("*",)
+    def is_full_size(self) -> bool:
+        """Whether what this run measures may be published."""
+        return not self.quick and self.scale == 1.0

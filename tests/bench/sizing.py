@@ -1,11 +1,9 @@
 """What a village, a county, a province and a nation need, worked out from measured figures: a table in both READMEs.
 
-`make bench` writes it after a whole run; `python -m tests.bench.sizing` works it out again from what the last one left
-in `.local/bench/latest.json`. How many events and alerts there are is an assumption, told with the table; what they
-cost is measured.
+`make bench` writes it; `python -m tests.bench.sizing` works it out again from what is published. How many events and
+alerts there are is an assumption, told with the table; what they cost is measured.
 """
 
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +14,8 @@ from typing import Any
 from deploy.local.places import REPOSITORY
 from shared.topics import HOUSEHOLD_EVENTS
 from tests.bench.document import with_table
-from tests.bench.results import figure
-from tests.bench.settings import DIRECTORY
+from tests.bench.published import read_published
+from tests.bench.results import Record, figure
 
 BEGIN = "<!-- sizing: begin; written by `make bench`, do not edit -->"
 END = "<!-- sizing: end -->"
@@ -40,7 +38,7 @@ NEEDED = (RATE, SCORER, *MEMORIES, LOG_BYTES, EVENT_BYTES, HOUSEHOLD_BYTES, ALER
 
 
 class NotMeasured(ValueError):
-    """Figures are missing, or they are those of a trial."""
+    """Figures are missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +75,12 @@ class Need:
     disk_gb: float
 
 
-def measured_figures(lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+def measured_figures(lines: Sequence[Record]) -> dict[str, float]:
     """The figures that the table needs, by line. Raises NotMeasured."""
     values = {line["name"]: line["value"] for line in lines if line["name"] in NEEDED}
     missing = [name for name in NEEDED if values.get(name) is None]
     if missing:
         raise NotMeasured(f"these lines are needed and were not measured: {', '.join(missing)}")
-    if any(line["quick"] or line["scale"] != 1 for line in lines):
-        raise NotMeasured("these are figures of a quick run or of a trial; run `make bench`")
     return values
 
 
@@ -173,20 +169,21 @@ def _gigabytes(size: float) -> str:
     return f"{size:,.0f} GB" if size >= 10 else f"{size:.1g} GB"
 
 
-def write_sizing(lines: Sequence[Mapping[str, Any]], folder: Path = REPOSITORY) -> None:
+def write_sizing(lines: Sequence[Record], folder: Path = REPOSITORY) -> None:
     """Put the table into both READMEs. Raises NotMeasured, MarkersMissing."""
     measured = measured_figures(lines)
+    facts = next(line["run"] for line in lines if line["name"] == RATE)
     for file, rows in (("README.md", table), ("README.zh-CN.md", table_zh)):
         path = folder / file
-        fresh = with_table(path.read_text(encoding="utf-8"), "\n".join(rows(measured, lines[-1])), begin=BEGIN, end=END)
+        fresh = with_table(path.read_text(encoding="utf-8"), "\n".join(rows(measured, facts)), begin=BEGIN, end=END)
         path.write_text(fresh, encoding="utf-8")
 
 
 def main() -> int:
-    """Write it from the last whole run; exit status 1 where that did not measure what is needed."""
+    """Write it from what is published; exit status 1 where that lacks what is needed."""
     try:
-        write_sizing(json.loads((DIRECTORY / "latest.json").read_text(encoding="utf-8")))
-    except (FileNotFoundError, NotMeasured) as error:
+        write_sizing(read_published())
+    except NotMeasured as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

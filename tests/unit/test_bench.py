@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.bench.bench import Bench
-from tests.bench.document import BEGIN, DOCUMENT, END, MarkersMissing, lines_of, with_table
+from tests.bench.document import BEGIN, DOCUMENT, END, MarkersMissing, rows_of, with_table
 from tests.bench.line import Goal, Line, Measured, Rounds
 from tests.bench.lines import MEASUREMENTS
 from tests.bench.measurement import Measurement, chosen_names
-from tests.bench.results import table, write_latest
+from tests.bench.published import merged, read_published
+from tests.bench.results import Record, records, table, write_records
 from tests.bench.run import Report, run
 from tests.bench.settings import BenchSettings
 
@@ -136,9 +137,9 @@ def test_sizes_follow_the_scale_and_the_short_form() -> None:
     assert size(BenchSettings()) == 400_000
     assert size(BenchSettings(quick=True)) == 150_000
     assert size(BenchSettings(scale=0.01)) == 4_000
-    assert not BenchSettings(scale=0.01).is_whole
-    assert not BenchSettings(patterns=("core.*",)).is_whole
-    assert BenchSettings().is_whole
+    assert not BenchSettings(scale=0.01).is_full_size
+    assert not BenchSettings(quick=True).is_full_size
+    assert BenchSettings().is_full_size
 
 
 def test_the_table_is_written_between_its_markers_and_the_notes_around_it_stay() -> None:
@@ -163,23 +164,24 @@ def test_the_table_tells_value_ceiling_ratio_spread_goal_and_what_failed() -> No
         Measured(RATE, Rounds([9_000, 9_500, 8_000], [12_000, 12_500, 12_100], "a|remark")),
         Measured(COST, failed="OSError: no\nlong story"),
     ]
-    lines = list(lines_of(measured, {"date": "2026-11-28", "cores": "2"}))
-    assert lines[0] == "date: 2026-11-28; cores: 2."
+    told = records(measured, {"quick": False, "date": "2026-11-28", "commit": "abc", "cores": "2"})
+    lines = list(rows_of(told))
+    assert lines[0] == "cores: 2."
     assert lines[-2] == (
         "| `a.rate` \\* | 9,000 events/s | 12,100 | **0.74** | 8,000 to 9,500 |"
-        " >= 0.7 of the ceiling, >= 10,000, missed | says; a/remark |"
+        " >= 0.7 of the ceiling, >= 10,000, missed | says; a/remark | 2026-11-28, abc |"
     )
-    assert lines[-1] == "| `a.cost_us` | failed |  |  |  | <= 25 | OSError: no |"
-    assert "FAILED" in table(measured)
+    assert lines[-1] == "| `a.cost_us` | failed |  |  |  | <= 25 | OSError: no | 2026-11-28, abc |"
+    assert "FAILED" in table(told)
 
 
 def test_programs_read_the_lines_as_one_json_list(tmp_path: Path) -> None:
     report = Report([Measured(RATE, Rounds([9_000.123], [12_000])), Measured(COST, failed="why")])
-    write_latest(tmp_path / "a" / "latest.json", report.measured, {"cores": "2"})
+    write_records(tmp_path / "a" / "latest.json", records(report.measured, {"cores": "2"}))
     rate, cost = json.loads((tmp_path / "a" / "latest.json").read_text(encoding="utf-8"))
-    assert {name: rate[name] for name in ("name", "value", "unit", "ceiling", "ratio", "failed", "cores")} == {
+    assert {name: rate[name] for name in ("name", "value", "unit", "ceiling", "ratio", "failed", "run")} == {
         "name": "a.rate", "value": 9_000, "unit": "events/s", "ceiling": 12_000, "ratio": 0.75, "failed": None,
-        "cores": "2",
+        "run": {"cores": "2"},
     }  # fmt: skip
     assert (cost["value"], cost["failed"]) == (None, "why")
 
@@ -197,3 +199,30 @@ def noted(done: list[str], name: str) -> Callable[[], Awaitable[float]]:
         return 1.0
 
     return measure
+
+
+# --- what is published
+
+
+def published(name: str, value: float, **facts: str) -> Record:
+    return {"name": name, "value": value, "run": {"date": "2026-11-28", "commit": "abc", "cores": "2", **facts}}
+
+
+def test_a_run_of_some_lines_replaces_these_and_leaves_the_others() -> None:
+    old = [published("b", 1, Kafka="4.1"), published("c", 1, Kafka="4.1"), published("gone", 1)]
+    fresh = [published("c", 2, date="2026-11-29", commit="def"), published("a", 2)]
+    assert [(one["name"], one["value"]) for one in merged(old, fresh, ["a", "b", "c"])] == [
+        ("a", 2),
+        ("b", 1),
+        ("c", 2),
+    ]
+
+
+@pytest.mark.parametrize("other", [{"cores": "64"}, {"Kafka": "3.9"}])
+def test_lines_of_another_machine_or_of_other_servers_are_not_mixed_with_fresh_ones(other: dict[str, str]) -> None:
+    old = [published("a", 1), published("b", 1, **other)]
+    assert [one["name"] for one in merged(old, [published("c", 2, Kafka="4.1")], ["a", "b", "c"])] == ["a", "c"]
+
+
+def test_nothing_is_published_before_the_first_run(tmp_path: Path) -> None:
+    assert read_published(tmp_path / "performance.json") == []

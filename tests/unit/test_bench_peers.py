@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.bench import results
 from tests.bench.document import DOCUMENT
 from tests.bench.line import Line, Measured
 from tests.bench.peers.durable import BytewaxStore, Safe
@@ -156,14 +157,14 @@ def test_medians_count_and_ours_stands_beside_them_so_that_above_one_is_better()
     found = {line["name"]: line for line in lines([theirs, ours], {"scale": 1.0, "rounds": "3"})}
     rate, cpu = found["peers.quix_events_per_second"], found["peers.quix_cpu_us_per_event"]
     assert (rate["value"], rate["ceiling"], rate["ratio"]) == (2_000, 5_000, 2.5)
-    assert (rate["min"], rate["max"], rate["rounds"], rate["scale"]) == (100, 2_500, 3, 1.0)
+    assert (rate["min"], rate["max"], rate["rounds"], rate["run"]["scale"]) == (100, 2_500, 3, 1.0)
     assert (cpu["value"], cpu["ceiling"], cpu["ratio"]) == (250, 100, 2.5)
     assert found["peers.ours_events_per_second"]["ratio"] is None
 
 
 def test_a_line_has_the_fields_of_every_other_benchmark() -> None:
     (first, *_) = lines([Outcome(OWN, [run(2.0)])], {})
-    assert first.keys() == Measured(Line("a", "b", "c")).for_json().keys()
+    assert first.keys() == results.records([Measured(Line("a", "b", "c"))], {})[0].keys()
 
 
 def test_the_second_half_and_the_start_are_figures_of_their_own() -> None:

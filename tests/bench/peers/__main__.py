@@ -4,7 +4,6 @@ Exit status: 0 if every entrant that can run here did the job rightly, 1 if one 
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 
@@ -16,6 +15,7 @@ from tests.bench.peers.entrants import chosen
 from tests.bench.peers.figures import lines
 from tests.bench.peers.run import ROUNDS, Comparison, compare
 from tests.bench.peers.table import lines_of, write_document
+from tests.bench.results import write_records
 
 STOPPED = 130
 RESULTS = REPOSITORY / ".local" / "bench" / "peers.json"
@@ -50,11 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _write(comparison: Comparison, scale: float) -> None:
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    found = lines(comparison.outcomes, {"scale": scale} | comparison.circumstances)
-    fresh = RESULTS.with_suffix(".new")
-    fresh.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    fresh.replace(RESULTS)
+    write_records(RESULTS, lines(comparison.outcomes, {"scale": scale} | comparison.circumstances))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.bench.line import rounded
 from tests.bench.peers.entrants import OURS, Entrant
+from tests.bench.results import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Figure:
 
     name: str
     unit: str
+    says: str
     of: Callable[[Run], float | None]
     less_is_better: bool = False
 
@@ -45,12 +47,30 @@ def _servers_us(run: Run) -> float | None:
     return None if run.servers_cpu_seconds is None else 1e6 * run.servers_cpu_seconds / run.events
 
 
-RATE = Figure("events_per_second", "events/s", lambda run: run.events / run.seconds)
-WARM = Figure("warm_events_per_second", "events/s", _warm)
-COLD = Figure("cold_events_per_second", "events/s", lambda run: run.events / (run.start_seconds + run.seconds))
-CPU = Figure("cpu_us_per_event", "us", lambda run: 1e6 * run.cpu_seconds / run.events, less_is_better=True)
-SERVERS_CPU = Figure("servers_cpu_us_per_event", "us", _servers_us, less_is_better=True)
-MEMORY = Figure("peak_memory_mb", "MB", lambda run: run.peak_memory_mb, less_is_better=True)
+RATE = Figure(
+    "events_per_second",
+    "events/s",
+    "from the first event to the last safe effect",
+    lambda run: run.events / run.seconds,
+)
+WARM = Figure("warm_events_per_second", "events/s", "the second half of the events", _warm)
+COLD = Figure(
+    "cold_events_per_second",
+    "events/s",
+    "from the start of the process to the last safe effect",
+    lambda run: run.events / (run.start_seconds + run.seconds),
+)
+CPU = Figure(
+    "cpu_us_per_event",
+    "us",
+    "processor time of the entrant",
+    lambda run: 1e6 * run.cpu_seconds / run.events,
+    less_is_better=True,
+)
+SERVERS_CPU = Figure(
+    "servers_cpu_us_per_event", "us", "processor time of broker and database", _servers_us, less_is_better=True
+)
+MEMORY = Figure("peak_memory_mb", "MB", "most of the entrant", lambda run: run.peak_memory_mb, less_is_better=True)
 FIGURES = (RATE, WARM, COLD, CPU, SERVERS_CPU, MEMORY)
 
 
@@ -81,13 +101,13 @@ def ratio(figure: Figure, theirs: float | None, ours: float | None) -> float | N
     return theirs / ours if figure.less_is_better else ours / theirs
 
 
-def lines(outcomes: Sequence[Outcome], of_run: Mapping[str, Any]) -> list[dict[str, Any]]:
+def lines(outcomes: Sequence[Outcome], of_run: Mapping[str, Any]) -> list[Record]:
     """Every figure of every entrant, with the facts of the run.
 
     value: the entrant's. ceiling: ours in the same rounds; none on our own lines. ratio: see `ratio`.
     """
     ours = next((one for one in outcomes if one.entrant.name == OURS), None)
-    return [dict(of_run) | line for outcome in outcomes for line in _lines(outcome, ours)]
+    return [line | {"run": dict(of_run)} for outcome in outcomes for line in _lines(outcome, ours)]
 
 
 def _lines(outcome: Outcome, ours: Outcome | None) -> Iterator[dict[str, Any]]:
@@ -107,4 +127,6 @@ def _lines(outcome: Outcome, ours: Outcome | None) -> Iterator[dict[str, Any]]:
             "met": None,
             "remark": " ".join(part for part in (outcome.entrant.version, outcome.entrant.delivery) if part),
             "failed": outcome.failed,
+            "says": figure.says,
+            "marked": False,
         }
