@@ -18,6 +18,8 @@ from tests.chaos.results import LATEST, RESULTS, Result, last_line, machine
 
 REPORT = REPOSITORY / "docs" / "fault-report.md"
 
+FEW = 5
+"""So many faults of a seed are named; of more only the number."""
 NOT_YET = "not run with this state of the code yet"
 INVARIANTS: Mapping[str, str] = {
     "I1": "Each event that was answered 202 stands exactly once in the ledger, or in quarantine with a reason (lost).",
@@ -86,13 +88,16 @@ def _lines(latest: Mapping[str, Any], results: Sequence[Result]) -> Iterator[str
 
 
 def _code(results: Sequence[Result], commit: str) -> str:
-    """The commits, the last one first, and which faults are of an older one."""
-    older: dict[str, list[str]] = defaultdict(list)
+    """The commits, the last one first, and what of each seed was run on them."""
+    ran: dict[str, dict[int, list[str]]] = {commit: {}}
     for result in results:
-        if result.commit != commit and result.code not in older[result.commit]:
-            older[result.commit].append(result.code)
-    named = [f"`{one}` for {', '.join(codes)}" for one, codes in older.items()]
-    return "; ".join([f"`{commit}`", *named])
+        ran.setdefault(result.commit, {}).setdefault(result.seed, []).append(result.code)
+    return "; ".join(f"`{one}`, {', '.join(_seeds(seeds))}" for one, seeds in ran.items() if seeds)
+
+
+def _seeds(ran: Mapping[int, Sequence[str]]) -> Iterator[str]:
+    for seed, codes in sorted(ran.items()):
+        yield f"seed {seed} ({', '.join(codes) if len(codes) <= FEW else f'{len(codes)} runs'})"
 
 
 def _table(results: Sequence[Result]) -> Iterator[str]:

@@ -110,10 +110,11 @@ def test_a_run_that_was_repeated_is_told_with_what_it_had_found(home: Path) -> N
 def test_a_report_tells_which_runs_are_of_an_older_state_of_the_code(home: Path) -> None:
     for result in (make_result("F1"), make_result("F14", vacuous=["no visible effect"])):
         result.save()
-    make_result("F14", commit="def").save()
+    for code in ("F14", *(f"F{number}" for number in range(20, 30))):
+        make_result(code, commit="def", seed=1 if code == "F14" else 2).save()
     results.write_json(home / "latest.json", summary([], {}, "def"))
 
     text = report.write_report(home / "report.md", after=["abc"]).read_text(encoding="utf-8")
 
-    assert "Code: `def`; `abc` for F1." in text
-    assert "chaos: 2 runs, 0 lost, 0 double, 0 phantom, 0 unexplained" in text
+    assert "Code: `def`, seed 1 (F14), seed 2 (10 runs); `abc`, seed 1 (F1)." in text
+    assert "chaos: 12 runs, 0 lost, 0 double, 0 phantom, 0 unexplained" in text
