@@ -18,7 +18,6 @@ from services.notifier.channels.robots import DingtalkRobot, FeishuRobot, WecomR
 from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.channels.webhook import WebhookChannel
 from services.notifier.channels.wecom_app import WecomApp
-from services.notifier.climb import Climb
 from services.notifier.console.alert_pages import AlertPages
 from services.notifier.console.auth import Logins, Passwords
 from services.notifier.console.digest_pages import DigestPages
@@ -28,32 +27,21 @@ from services.notifier.console.pages import STATIC, Pages
 from services.notifier.console.queries import ConsoleQueries
 from services.notifier.console.routes import Console
 from services.notifier.core.words import Wording
-from services.notifier.deliver import Deliver, PersonalPart, ShowPending
 from services.notifier.digesting import Digesting
 from services.notifier.keep_silent import KeepSilent
 from services.notifier.mail_links import MailLinks
-from services.notifier.make_lists import MakeLists
 from services.notifier.metrics import NotifierMetrics
-from services.notifier.pass_on import PassOn
-from services.notifier.raise_alert import RaiseAlert
-from services.notifier.reconcile import Reconcile, ReconcileMetrics
-from services.notifier.release import Release
+from services.notifier.reconcile import ReconcileMetrics
 from services.notifier.routes import add_reply_route, api_routes
-from services.notifier.send_lists import SendLists
 from services.notifier.settings import NotifierSettings
 from services.notifier.siren import Siren
-from services.notifier.sms_codes import SmsCodes
 from services.notifier.store.alerts import AlertStore
 from services.notifier.store.claims import Claims
-from services.notifier.store.climbing import Climbing
-from services.notifier.store.lists import Lists
-from services.notifier.store.reconciling import Reconciling
-from services.notifier.store.releasing import Releasing
 from services.notifier.store.stores import Stores
 from services.notifier.take_replies import TakeReplies
 from services.notifier.unusable_channels import warn_of_unusable_channels
 from services.notifier.wording import read_wording
-from shared.alerts import ChannelName
+from services.notifier.workers import Workers
 from shared.bus.consumer_loop import ConsumerLoop, LoopMetrics
 from shared.bus.kafka import kafka_consumer
 from shared.bus.progress import ProgressWatch
@@ -113,54 +101,19 @@ async def notifier(
         )
         stores = Stores.on(engine, policies)
         await warn_of_unusable_channels(stores.directory, settings)
-        siren = Siren(settings.siren_file, clock, notifier_metrics)
-        claims = Claims(engine, Digesting(policies, settings.public_url, wording))
-        lanes: list[Deliver] = []
-
-        def wake_all() -> None:
-            for lane in lanes:
-                lane.wake()
-
-        personal: dict[ChannelName, PersonalPart] = {ChannelName.SMTP: MailLinks(settings, wording)}
-        if settings.sms_reply_secret is not None:
-            personal[ChannelName.ALIYUN_SMS] = SmsCodes(stores.replies, wording)
-        channels = await open_channels(stack, settings, clock)
-        for channel in channels:
-            lanes.append(
-                Deliver(
-                    channel,
-                    claims,
-                    stores.leases,
-                    stores.deliveries,
-                    clock,
-                    notifier_metrics,
-                    settings,
-                    name,
-                    on_deliveries=wake_all,
-                    siren=siren,
-                    personal=personal.get(channel.name),
-                )
-            )
-        handler = RaiseAlert(
-            AlertStore(engine, Positions(engine, CONSUMER_GROUP, name)),
-            policies,
+        workers = Workers(
+            stores,
+            Claims(engine, Digesting(policies, settings.public_url, wording)),
+            await open_channels(stack, settings, clock),
+            Siren(settings.siren_file, clock, notifier_metrics),
+            settings,
             clock,
-            notifier_metrics,
-            public_url=settings.public_url,
-            wording=wording,
-            on_deliveries=wake_all,
-            siren=siren,
-        )
-        climb = Climb(
-            Climbing(engine),
             policies,
-            clock,
+            wording,
             notifier_metrics,
-            public_url=settings.public_url,
-            wording=wording,
-            on_deliveries=wake_all,
-            siren=siren,
+            name,
         )
+        handler = workers.raise_alert(AlertStore(engine, Positions(engine, CONSUMER_GROUP, name)))
         loop = ConsumerLoop(consumer, handler, LoopMetrics(metrics))
         keys = KeyCache(AccessKeys(engine), clock)
 
@@ -172,35 +125,13 @@ async def notifier(
         stack.callback(passwords.close)
         web = Web(settings, clock, policies, keys, passwords, notifier_metrics, HttpMetrics(metrics), registry, wording)
         app = web.app(stores, ConsoleQueries(engine), checks)
-        tasks: dict[str, Work] = {f"deliver_{lane.name}": lane.run for lane in lanes}
-        pending = ShowPending(stores.deliveries, clock, notifier_metrics)
-        progress = ProgressWatch(loop, consumer)
-        reconcile = Reconcile(
-            Reconciling(engine), clock, ReconcileMetrics(metrics), every_seconds=settings.reconcile_seconds
-        )
-        tasks |= {"consume": loop.run, "progress": progress.run, "reconcile": reconcile.run, "climb": climb.run}
-        tasks["siren"] = siren.run
-        send_lists = SendLists(
-            channels,
-            Lists(engine),
-            clock,
-            notifier_metrics,
-            name,
-            send_timeout_seconds=settings.send_timeout_seconds,
-        )
-        make_lists = MakeLists(
-            Lists(engine),
-            policies,
-            clock,
-            notifier_metrics,
-            public_url=settings.public_url,
-            wording=wording,
-            on_lists=send_lists.wake,
-        )
-        tasks |= {"make_lists": make_lists.run, "send_lists": send_lists.run}
-        tasks["release"] = Release(Releasing(engine), policies, clock, wake_all).run
-        tasks["pass_on"] = PassOn(stores.fallbacks, clock, notifier_metrics, wake_all).run
-        tasks |= {"keys": keys.run, "pending": pending.run, "clock": database_clock.run}
+        tasks: dict[str, Work] = {
+            "consume": loop.run,
+            "progress": ProgressWatch(loop, consumer).run,
+            "keys": keys.run,
+            "clock": database_clock.run,
+            **workers.tasks(ReconcileMetrics(metrics)),
+        }
         yield Notifier(app, tasks)
 
 

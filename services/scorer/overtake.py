@@ -95,6 +95,7 @@ class Backlog:
     def note_applied(self, keys: Collection[bytes], until: int) -> None:
         """Note that nothing of these households waits any more before an offset."""
         for key in keys:
+            self._pending.pop(key, None)
             if key in self._first:
                 self._first[key] = until
 

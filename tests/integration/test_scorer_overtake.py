@@ -187,6 +187,10 @@ def test_households_of_which_more_waits_are_looked_at_deeper_in_time(monkeypatch
     monkeypatch.setattr(overtake, "MOST_LOOKED_AT_DEEPER", 1)
     backlog.note_looked_at()
     assert backlog.take_pending() == [b"a"]
+    backlog.add([Record(18, b"a", b"", 0), Record(19, b"b", b"", 0)])
+    backlog.note_looked_at()
+    backlog.note_applied({b"b"}, 20)
+    assert backlog.take_pending() == [b"a"]
 
 
 async def check_order(engine: AsyncEngine, events: Sequence[EventMessage]) -> int:

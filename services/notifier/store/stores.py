@@ -6,11 +6,15 @@ from typing import Self
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.notifier.store.acting import Acts
+from services.notifier.store.climbing import Climbing
 from services.notifier.store.deliveries import Deliveries
 from services.notifier.store.directory import Directory, Sessions
 from services.notifier.store.fallbacks import Fallbacks
 from services.notifier.store.leases import Leases
+from services.notifier.store.lists import Lists
 from services.notifier.store.reading import AlertReader
+from services.notifier.store.reconciling import Reconciling
+from services.notifier.store.releasing import Releasing
 from services.notifier.store.rosters import Rosters
 from services.notifier.store.silences import Silences
 from services.notifier.store.sms_replies import SmsReplies
@@ -34,6 +38,10 @@ class Stores:
     why: WhyReader
     replies: SmsReplies
     silences: Silences
+    climbing: Climbing
+    lists: Lists
+    releasing: Releasing
+    reconciling: Reconciling
     clock: DatabaseClock
 
     @classmethod
@@ -51,5 +59,9 @@ class Stores:
             WhyReader(engine),
             SmsReplies(engine),
             Silences(engine),
+            Climbing(engine),
+            Lists(engine),
+            Releasing(engine),
+            Reconciling(engine),
             DatabaseClock(engine),
         )
