@@ -131,6 +131,20 @@ def test_an_event_is_graded_when_the_position_has_passed_it_in_whatever_order_th
     assert tally.ungraded == 1
 
 
+def test_the_events_of_a_batch_are_graded_each_at_its_own_place() -> None:
+    tally = GradedTally()
+    results = [
+        {"index": 0, "id": "a", "status": "accepted", "partition": 3, "offset": 7},
+        {"index": 1, "id": "b", "status": "refused", "problem": {"type": "https://x/invalid-event"}},
+        {"index": 2, "id": "c", "status": "accepted", "partition": 5, "offset": 1},
+    ]
+    parcel = Parcel([b"{}"] * 3, is_batch=True, intended=1.0)
+    tally.answered(parcel, Reply(207, None, json.dumps({"results": results}).encode()), 1.1)
+    assert tally.ungraded == 2
+    tally.passed(3, 8, 2.0)
+    assert (list(tally.graded), tally.ungraded) == ([1.0], 1)
+
+
 @pytest.mark.parametrize("most", [30.0, 140.0, 499.0, 501.0, 3_000.0])
 def test_the_search_ends_close_below_what_the_machine_can_do(most: float) -> None:
     good, bad, rate, steps = None, float("inf"), 500.0, 0

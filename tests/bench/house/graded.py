@@ -8,7 +8,7 @@ import asyncio
 import json
 from array import array
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -16,7 +16,7 @@ import asyncpg
 
 from services.ingest.load.connection import Reply
 from services.ingest.load.parcels import Parcel
-from services.ingest.load.tally import ACCEPTED, Tally
+from services.ingest.load.tally import ACCEPTED, MULTI_STATUS, Tally
 from services.scorer.wiring import CONSUMER_GROUP
 
 LOOK_EVERY_SECONDS = 0.01
@@ -24,7 +24,7 @@ _POSITIONS = "SELECT partition, next_offset FROM partition_position WHERE consum
 
 
 class GradedTally(Tally):
-    """A tally that keeps the receipts of single events until they are graded. graded: the waits, in seconds."""
+    """A tally that keeps the receipts of events until they are graded. graded: the waits, in seconds."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,10 +32,9 @@ class GradedTally(Tally):
         self._waiting: defaultdict[int, deque[tuple[int, float]]] = defaultdict(deque)
 
     def answered(self, parcel: Parcel, reply: Reply, at: float) -> list[bytes]:
-        """Count, and note where the log has the event."""
-        if reply.status == ACCEPTED and not parcel.is_batch:
-            receipt = json.loads(reply.body)
-            self._waiting[receipt["partition"]].append((receipt["offset"], parcel.intended))
+        """Count, and note where the log has the events."""
+        for partition, offset in _places(parcel, reply):
+            self._waiting[partition].append((offset, parcel.intended))
         return super().answered(parcel, reply, at)
 
     def passed(self, partition: int, next_offset: int, at: float) -> None:
@@ -54,6 +53,15 @@ class GradedTally(Tally):
     def ungraded(self) -> int:
         """How many accepted events have no durable grade yet."""
         return sum(len(waiting) for waiting in self._waiting.values())
+
+
+def _places(parcel: Parcel, reply: Reply) -> Iterator[tuple[int, int]]:
+    """Partition and offset of each event that an answer says was taken."""
+    if reply.status in (ACCEPTED, MULTI_STATUS):
+        answer = json.loads(reply.body)
+        for one in answer["results"] if parcel.is_batch else [answer]:
+            if one["status"] == "accepted":
+                yield one["partition"], one["offset"]
 
 
 class GradeWatch:

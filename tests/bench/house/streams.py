@@ -27,9 +27,10 @@ def villages(households: int) -> list[str]:
     return [division_of(number) for number in range(0, households, VILLAGE)]
 
 
-def usual(households: Sequence[Household], run: str, count: int) -> list[Parcel]:
-    """So many events of the usual mix, made beforehand, so that the sending itself stays cheap."""
-    return list(islice(Mix(households, run, lambda: datetime.now(UTC)).one_by_one(), count))
+def usual(households: Sequence[Household], run: str, count: int, *, batch: int = 1) -> list[Parcel]:
+    """So many parcels of the usual mix, made beforehand, so that the sending itself stays cheap."""
+    mix = Mix(households, run, lambda: datetime.now(UTC))
+    return list(islice(mix.one_by_one() if batch == 1 else mix.in_batches(batch), count))
 
 
 @dataclass(slots=True)
