@@ -11,7 +11,6 @@ import socket
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import IO
 
 LOOPBACK = "127.0.0.1"
 TRIES = 200
@@ -61,6 +60,7 @@ def _reserve(port: int) -> bool:
 
 
 @cache
-def _promises() -> IO[bytes]:
+def _promises() -> int:
     """The file whose byte number n is locked by whoever was promised port n; open for the life of this process."""
-    return (Path(tempfile.gettempdir()) / f"shouwang-ports-{os.getuid()}").open("ab")
+    path = Path(tempfile.gettempdir()) / f"shouwang-ports-{os.getuid()}"
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)

@@ -11,6 +11,7 @@ DATABASE_URL name a server, that one is used and nothing is started.
 A test that stops or kills a server wants its own: LocalKafka(tmp_path, port=0), LocalPostgres(tmp_path, port=0).
 """
 
+import atexit
 import contextlib
 import fcntl
 import os
@@ -133,6 +134,8 @@ def _start_keeper(directory: Path, name: str) -> str:
         process = subprocess.Popen(
             keeper, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
+    if not _keepers:
+        atexit.register(_leave_keepers)
     _keepers[name] = process
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
@@ -142,6 +145,12 @@ def _start_keeper(directory: Path, name: str) -> str:
     process.kill()
     process.wait()
     raise SessionFailed(f"{name} for the tests did not start:\n{last_lines(log)}")
+
+
+def _leave_keepers() -> None:
+    """This process ends before the session: its keepers live on, and the interpreter need not warn of them."""
+    for process in _keepers.values():
+        process.returncode = 0
 
 
 def _end_keeper(directory: Path, name: str) -> None:
