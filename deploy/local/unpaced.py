@@ -5,7 +5,9 @@ policy they would hear of most of it in the digest after the next ten minutes, o
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from shared.policy.reading import SHIPPED
 
@@ -17,10 +19,19 @@ MOST = {
 
 def write_unpaced_policies(folder: Path) -> Path:
     """Write them, for SHOUWANG_NOTIFIER_POLICIES; the folder. They call themselves by another version."""
+    return _write(folder, "unpaced", MOST)
+
+
+def write_policies_for_every_hour(folder: Path) -> Path:
+    """Write the shipped policies as they are, but for their quiet hours; the folder."""
+    return _write(folder, "every-hour", {})
+
+
+def _write(folder: Path, name: str, delivery: Mapping[str, Any]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for file in SHIPPED.glob("*.json"):
         document = json.loads(file.read_text(encoding="utf-8"))
-        document["version"] = f"{document['version'][:10]}-unpaced"
-        document["delivery"] |= {"quiet_to": document["delivery"]["quiet_from"], **MOST}
+        document["version"] = f"{document['version'][:10]}-{name}"
+        document["delivery"] |= {"quiet_to": document["delivery"]["quiet_from"], **delivery}
         (folder / file.name).write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return folder

@@ -56,10 +56,15 @@ eight faults every service is restarted and those runs are judged together again
 def write_report(path: Path = REPORT, after: Sequence[str] = ()) -> Path:
     """Write the report of the campaign that ran last; return where. after: older states of the code, oldest first."""
     latest = json.loads(LATEST.read_text(encoding="utf-8"))
-    by_run = {(one.code, one.seed): one for commit in (*after, latest["commit"]) for one in stored(commit)}
+    by_run: dict[tuple[str, int], Result] = {}
+    replaced: list[Result] = []
+    for one in (one for commit in (*after, latest["commit"]) for one in stored(commit)):
+        older = by_run.get((one.code, one.seed))
+        replaced += [older] if older is not None and not older.valid else []
+        by_run[one.code, one.seed] = one
     results = sorted(by_run.values(), key=lambda one: (_number(one.code), one.seed))
     path.parent.mkdir(exist_ok=True)
-    path.write_text("\n".join(_lines(latest, results)) + "\n", encoding="utf-8")
+    path.write_text("\n".join(_lines(latest, results, replaced)) + "\n", encoding="utf-8")
     return path
 
 
@@ -69,7 +74,7 @@ def stored(commit: str) -> list[Result]:
     return sorted((result for result in found if result is not None), key=lambda one: (_number(one.code), one.seed))
 
 
-def _lines(latest: Mapping[str, Any], results: Sequence[Result]) -> Iterator[str]:
+def _lines(latest: Mapping[str, Any], results: Sequence[Result], replaced: Sequence[Result]) -> Iterator[str]:
     day = datetime.fromtimestamp(latest["at"], UTC).date().isoformat()
     yield HEAD
     yield f"Code: {_code(results, latest['commit'])}. Day: {day}. Machine: {machine()}.\n"
@@ -80,7 +85,7 @@ def _lines(latest: Mapping[str, Any], results: Sequence[Result]) -> Iterator[str
     not_run = {**dict.fromkeys(missing, NOT_YET), **NOT_INJECTED, **latest["not_run"]}
     for code in sorted(not_run, key=_number):
         yield f"| {code} | {not_run[code]} |"
-    yield from _repeated(results)
+    yield from _repeated(results, replaced)
     yield from _receipts(results)
     yield "\n## What was held against each other\n"
     for name, words in INVARIANTS.items():
@@ -117,9 +122,10 @@ def _verdicts(runs: Iterable[Result]) -> Iterator[str]:
     return (f"seed {run.seed}: {run.verdict}" for run in runs if not run.valid)
 
 
-def _repeated(results: Sequence[Result]) -> Iterator[str]:
-    """Runs of the same code whose results the table shows no more."""
+def _repeated(results: Sequence[Result], replaced: Sequence[Result]) -> Iterator[str]:
+    """Runs whose results the table shows no more, on the same code or on an older state of it."""
     rows = [(run, verdict) for run in results for verdict in run.earlier]
+    rows += [(run, f"{run.verdict} (on `{run.commit}`)") for run in replaced]
     if not rows:
         return
     yield "\n## Runs that were repeated\n\n| fault | seed | what the earlier run found |\n| --- | --- | --- |"

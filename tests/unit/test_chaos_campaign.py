@@ -117,4 +117,5 @@ def test_a_report_tells_which_runs_are_of_an_older_state_of_the_code(home: Path)
     text = report.write_report(home / "report.md", after=["abc"]).read_text(encoding="utf-8")
 
     assert "Code: `def`, seed 1 (F14), seed 2 (10 runs); `abc`, seed 1 (F1)." in text
+    assert "| F14 | 1 | vacuous: no visible effect (on `abc`) |" in text
     assert "chaos: 12 runs, 0 lost, 0 double, 0 phantom, 0 unexplained" in text

@@ -11,10 +11,10 @@ from datetime import datetime
 from random import Random
 
 from deploy.local.red_alert import red_alert_events
+from deploy.local.unpaced import write_policies_for_every_hour
 from shared.clock import SHANGHAI
 from shared.grades import RiskGrade
 from shared.policy import default_policies
-from shared.policy.reading import SHIPPED
 from tests.chaos.base import Effect
 from tests.chaos.faults.promises import must
 from tests.chaos.faults.telling import Told, forget_turns, people_again, restart_notifiers
@@ -42,7 +42,8 @@ async def surge(world: World, rng: Random) -> Effect:
     homes = [(f"{world.run}-surge-{number:04d}", VILLAGES[number % len(VILLAGES)]) for number in range(HOUSEHOLDS)]
     _submit(world, [_event(world, home, division, ENROLMENT) for home, division in homes])
     await comes_true(lambda: _graded(world, RiskGrade.GREEN), WITHIN_SECONDS)
-    await restart_notifiers(world, **{POLICIES_VARIABLE: str(SHIPPED)})
+    policies = write_policies_for_every_hour(world.directory / "policies-for-every-hour")
+    await restart_notifiers(world, **{POLICIES_VARIABLE: str(policies)})
     world.devices.webhook_mode = THROTTLE
     await forget_turns(world)
     # What was under way before belongs to nobody's new budget.
