@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.chaos.base import Fault, RunName
-from tests.chaos.checker.evidence import CLIENT, DEVICES, EVENTS, NEMESIS, Recovery
+from tests.chaos.checker.evidence import CLIENT, EVENTS, JOURNALS, Recovery
 from tests.chaos.journal import Journal
 from tests.chaos.results import HOME, LATEST, Result, code_version, kept, last_line, machine, write_json
 from tests.chaos.run_fault import Journals, judge, keep_evidence, run_fault
@@ -177,7 +177,7 @@ class Campaign:
 @contextmanager
 def _journals(directory: Path) -> Iterator[Journals]:
     """Begin all journals anew: what an earlier campaign left belongs to a database that is gone."""
-    for name in (CLIENT, EVENTS, DEVICES, NEMESIS):
+    for name in JOURNALS:
         if (directory / name).exists():
             os.truncate(directory / name, 0)
     with Journal(directory / CLIENT) as client, Journal(directory / EVENTS) as events:

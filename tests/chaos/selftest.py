@@ -21,7 +21,7 @@ import uvloop
 
 from tests.chaos.base import Effect, Fault
 from tests.chaos.campaign import say
-from tests.chaos.checker.evidence import CLIENT, EVENTS
+from tests.chaos.checker.evidence import CLIENT, EVENTS, JOURNALS
 from tests.chaos.faults import FAULTS
 from tests.chaos.faults.pairs import both
 from tests.chaos.hooks import Planted
@@ -96,7 +96,7 @@ class SelfTest:
     async def _run_all(self, clean: Sequence[tuple[Fault, int]], bugs: Sequence[PlantedBug]) -> None:
         with ExitStack() as stack:
             DIRECTORY.mkdir(parents=True, exist_ok=True)
-            for name in (CLIENT, EVENTS):
+            for name in JOURNALS:
                 (DIRECTORY / name).unlink(missing_ok=True)
             client, events = (stack.enter_context(Journal(DIRECTORY / name)) for name in (CLIENT, EVENTS))
             async with World.open(DIRECTORY) as world:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Self
 
 from tests.chaos.maker import CANARIES
 
-CLIENT, EVENTS, DEVICES, NEMESIS = "client.jsonl", "events.jsonl", "devices.jsonl", "nemesis.jsonl"
+JOURNALS = CLIENT, EVENTS, DEVICES, NEMESIS = "client.jsonl", "events.jsonl", "devices.jsonl", "nemesis.jsonl"
 EVIDENCE_FILE, TABLES_FILE = "evidence.json", "tables.pickle"
 
 
