@@ -5,19 +5,16 @@ judged together again, which finds what only a memory had; then the world begins
 """
 
 import asyncio
-import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.chaos.base import Fault, RunName
-from tests.chaos.checker.evidence import CLIENT, EVENTS, JOURNALS, Recovery
-from tests.chaos.journal import Journal
+from tests.chaos.checker.evidence import Recovery
 from tests.chaos.results import HOME, LATEST, Result, code_version, kept, last_line, machine, write_json
-from tests.chaos.run_fault import Journals, judge, keep_evidence, run_fault
+from tests.chaos.run_fault import Journals, judge, keep_evidence, open_journals, run_fault
 from tests.chaos.world import NotDrained, World, drained
 
 RENEW_EVERY = 8
@@ -58,7 +55,7 @@ class Campaign:
         todo = self._todo()
         while todo:
             async with World.open(directory) as world:
-                with _journals(directory) as journals:
+                with open_journals(directory) as journals:
                     todo = await self._run_all(world, journals, todo)
         self._save()
         self.is_complete = bool(self.results)
@@ -172,16 +169,6 @@ class Campaign:
 
     def _save(self) -> None:
         write_json(LATEST, summary(self.results, self.not_run, self._commit))
-
-
-@contextmanager
-def _journals(directory: Path) -> Iterator[Journals]:
-    """Begin all journals anew: what an earlier campaign left belongs to a database that is gone."""
-    for name in JOURNALS:
-        if (directory / name).exists():
-            os.truncate(directory / name, 0)
-    with Journal(directory / CLIENT) as client, Journal(directory / EVENTS) as events:
-        yield Journals(client, events)
 
 
 def summary(results: Sequence[Result], not_run: Mapping[str, str], commit: str) -> dict[str, object]:

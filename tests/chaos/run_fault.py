@@ -5,17 +5,18 @@ sent again until it does, and everything that is under way may end. Only then th
 """
 
 import asyncio
+import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from tests.chaos.base import Effect, Fault, RunName
 from tests.chaos.checker import Evidence, Recovery, Sample, Verdict, check
-from tests.chaos.checker.evidence import EVIDENCE_FILE, TABLES_FILE
+from tests.chaos.checker.evidence import CLIENT, EVENTS, EVIDENCE_FILE, JOURNALS, TABLES_FILE
 from tests.chaos.journal import Journal
 from tests.chaos.maker import CANARIES
 from tests.chaos.results import EVIDENCE, Result
@@ -49,6 +50,16 @@ class Journals:
 
     client: Journal
     events: Journal
+
+
+@contextmanager
+def open_journals(directory: Path) -> Iterator[Journals]:
+    """Begin all journals anew: what was left here belongs to a database that is gone."""
+    for name in JOURNALS:
+        if (directory / name).exists():
+            os.truncate(directory / name, 0)
+    with Journal(directory / CLIENT) as client, Journal(directory / EVENTS) as events:
+        yield Journals(client, events)
 
 
 async def run_fault(

@@ -13,7 +13,6 @@ import asyncio
 import shutil
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from random import Random
 
@@ -21,14 +20,12 @@ import uvloop
 
 from tests.chaos.base import Effect, Fault
 from tests.chaos.campaign import say
-from tests.chaos.checker.evidence import CLIENT, EVENTS, JOURNALS
 from tests.chaos.faults import FAULTS
 from tests.chaos.faults.pairs import both
 from tests.chaos.hooks import Planted
-from tests.chaos.journal import Journal
 from tests.chaos.planted_bugs import BUGS, QUIET, PlantedBug
 from tests.chaos.results import EVIDENCE, HOME, Result, code_version
-from tests.chaos.run_fault import Journals, run_fault
+from tests.chaos.run_fault import Journals, open_journals, run_fault
 from tests.chaos.world import World
 
 DIRECTORY, KEPT = HOME / "selftest", HOME / "selftest-results"
@@ -94,15 +91,11 @@ class SelfTest:
             await self._run_all(clean, bugs)
 
     async def _run_all(self, clean: Sequence[tuple[Fault, int]], bugs: Sequence[PlantedBug]) -> None:
-        with ExitStack() as stack:
-            DIRECTORY.mkdir(parents=True, exist_ok=True)
-            for name in JOURNALS:
-                (DIRECTORY / name).unlink(missing_ok=True)
-            client, events = (stack.enter_context(Journal(DIRECTORY / name)) for name in (CLIENT, EVENTS))
+        DIRECTORY.mkdir(parents=True, exist_ok=True)
+        with open_journals(DIRECTORY) as journals:
             async with World.open(DIRECTORY) as world:
                 if clean:
                     await world.renew()
-                journals = Journals(client, events)
                 for fault, seed in clean:
                     result = await run_fault(world, journals, fault, seed, self._commit)
                     self._keep(result)
