@@ -81,10 +81,9 @@ class Deliver:
         self._claim_number = itertools.count(1)
         self._sent = ConcludeSent(deliveries)
         self._spread = spread
-        parallel = settings.delivery_parallel
         # All mail goes through one relay; a webhook's host is one of many.
-        share = parallel if channel.name is ChannelName.SMTP else max(1, parallel // 4)
-        self._targets = Targets(share, settings.probe_seconds)
+        self._parallel = settings.delivery_parallel if channel.name in ONLY_TARGET else settings.channel_parallel
+        self._targets = Targets(settings.delivery_parallel, settings.probe_seconds)
         quiet = channel.name in ONE_IS_ENOUGH
         self._personal = personal
         self._poll_seconds = max(settings.poll_seconds, QUIET_POLL_SECONDS if quiet else 0.0)
@@ -119,8 +118,8 @@ class Deliver:
 
     async def start_due(self) -> int:
         """Lease what is due and begin to send it; return how many were begun."""
-        free = self._settings.delivery_parallel - len(self._running)
-        if free <= 0 or (self._running and free < self._settings.delivery_parallel // 2):
+        free = self._parallel - len(self._running)
+        if free <= 0 or (self._running and free < self._parallel // 2):
             # One claim for several: asking for each single slot costs more than sending.
             return 0
         try:

@@ -1,6 +1,6 @@
 """Raise alerts: from a batch of grade changes to alerts and all that follows, in one transaction."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from pydantic import ValidationError
 
@@ -11,6 +11,7 @@ from services.notifier.siren import Siren
 from services.notifier.store.alerts import AlertStore, AlertTransaction
 from services.notifier.store.rows import QuarantineRow
 from services.notifier.telling import Surroundings
+from shared.alerts import ChannelName
 from shared.bus.ports import Claim, PartitionBatch, Record, TopicPartition
 from shared.clock import Clock
 from shared.codec import MalformedJson, pointer
@@ -35,7 +36,7 @@ class RaiseAlert:
         *,
         public_url: str,
         wording: Wording,
-        on_deliveries: Callable[[], None],
+        on_deliveries: Callable[[Collection[ChannelName]], None],
         siren: Siren | None = None,
     ) -> None:
         self._store = store
@@ -70,7 +71,7 @@ class RaiseAlert:
             )
         self._report(drafts, refused)
         if drafts.deliveries:
-            self._on_deliveries()
+            self._on_deliveries({one.channel for one in drafts.deliveries})
         await self._siren.unreachable([(row.alert_id, row.division) for row in drafts.unreachable])
 
     async def caught_up(self, partition: TopicPartition, claim: Claim) -> bool:

@@ -93,7 +93,12 @@ class NotifierSettings(HttpSettings):
     vendor_ca_file: Annotated[
         str | None, Field(description="certificates to trust for these vendors, if not public (a proxy of your own)")
     ] = None
-    delivery_parallel: Annotated[int, Field(ge=1, le=100, description="sends at once on each channel")] = 8
+    delivery_parallel: Annotated[
+        int,
+        Field(
+            ge=1, le=100, description="sends at once to one host or relay; four times as many on a channel as a whole"
+        ),
+    ] = 8
     send_timeout_seconds: Annotated[float, Field(gt=0, le=60, description="total time that one attempt may take")] = (
         15.0
     )
@@ -139,6 +144,11 @@ class NotifierSettings(HttpSettings):
         """The channels that lack settings, so that nobody can be told by them."""
         needed = {ChannelName.WECOM_APP: self.wecom_secret, ChannelName.ALIYUN_SMS: self.sms_template_code}
         return frozenset(channel for channel, setting in needed.items() if not setting)
+
+    @property
+    def channel_parallel(self) -> int:
+        """How many sends a channel with many hosts makes at once: so many slow ones leave room for the others."""
+        return 4 * self.delivery_parallel
 
     @property
     def smtp_implicit_tls(self) -> bool:

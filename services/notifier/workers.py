@@ -1,6 +1,6 @@
 """What the notifier does by itself, beside the HTTP app: each worker is a task that must stay alive."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.notifier.channels.ports import Channel
@@ -43,10 +43,11 @@ class Workers:
     name: str
     _lanes: list[Deliver] = field(default_factory=list)
 
-    def wake_lanes(self) -> None:
-        """Deliveries were made: every channel looks at once."""
+    def wake_lanes(self, channels: Collection[ChannelName] = tuple(ChannelName)) -> None:
+        """Deliveries were made: these channels look at once."""
         for lane in self._lanes:
-            lane.wake()
+            if lane.name in channels:
+                lane.wake()
 
     def raise_alert(self, alerts: AlertStore) -> RaiseAlert:
         """What is done with each change of a grade."""

@@ -1,7 +1,7 @@
 """Small values for tests of the notifier: a change of grade, a person, settings, and its parts joined on a database."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Literal
@@ -174,7 +174,7 @@ class Parts:
         self.woken = 0
         self.handler = self.new_handler("one")
 
-    def wake(self) -> None:
+    def wake(self, channels: Collection[ChannelName] = ()) -> None:
         self.woken += 1
 
     def new_handler(self, owner: str, group: str | None = None) -> RaiseAlert:

@@ -39,7 +39,7 @@ class VendorClient:
             trust_env=False,
             verify=ssl.create_default_context(cafile=settings.vendor_ca_file),
             timeout=httpx2.Timeout(settings.send_timeout_seconds, connect=CONNECT_SECONDS),
-            limits=httpx2.Limits(max_connections=settings.delivery_parallel),
+            limits=httpx2.Limits(max_connections=settings.channel_parallel),
             headers={"user-agent": "shouwang-notifier", "accept": "application/json", "accept-encoding": "identity"},
         )
 

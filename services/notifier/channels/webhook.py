@@ -46,7 +46,7 @@ class WebhookChannel:
             trust_env=False,
             verify=ssl.create_default_context(),
             timeout=httpx2.Timeout(settings.send_timeout_seconds, connect=CONNECT_SECONDS),
-            limits=httpx2.Limits(max_connections=settings.delivery_parallel, max_keepalive_connections=0),
+            limits=httpx2.Limits(max_connections=settings.channel_parallel, max_keepalive_connections=0),
             headers={"user-agent": "shouwang-notifier", "accept": "*/*", "accept-encoding": "identity"},
         )
 

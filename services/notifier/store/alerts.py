@@ -13,6 +13,7 @@ from services.notifier.store.rows import AlertRow, QuarantineRow, Told
 from services.notifier.store.writing import AlertWriting, row_values
 from shared.alerts import UNDER_WAY, AlertStatus, ChannelName, DeliveryStatus, SendReason
 from shared.bus.ports import Claim, PartitionBatch, TopicPartition
+from shared.db.one_of import one_of
 from shared.db.positions import Fates, Positions
 from shared.db.session import transaction
 from shared.db.tables.notifier import alert, delivery, notifier_quarantine
@@ -50,7 +51,7 @@ class AlertTransaction(AlertWriting):
         """Lock and return the alerts under way, by household."""
         found = await self._connection.execute(
             select(*_COLUMNS)
-            .where(alert.c.household_id.in_(household_ids), alert.c.status.in_(UNDER_WAY))
+            .where(one_of(alert.c.household_id, household_ids), alert.c.status.in_(UNDER_WAY))
             .order_by(alert.c.alert_id)
             .with_for_update(key_share=True)
         )
@@ -60,7 +61,7 @@ class AlertTransaction(AlertWriting):
         """Return the highest household version that any alert of each household has taken in."""
         found = await self._connection.execute(
             select(alert.c.household_id, func.max(alert.c.household_version).label("version"))
-            .where(alert.c.household_id.in_(household_ids))
+            .where(one_of(alert.c.household_id, household_ids))
             .group_by(alert.c.household_id)
         )
         return {row.household_id: row.version for row in found}
@@ -71,7 +72,7 @@ class AlertTransaction(AlertWriting):
             await self._connection.execute(
                 update(alert)
                 .where(
-                    alert.c.household_id.in_(household_ids),
+                    one_of(alert.c.household_id, household_ids),
                     alert.c.status == AlertStatus.RESOLVED,
                     alert.c.timer_at.is_not(None),
                 )
@@ -93,7 +94,7 @@ class AlertTransaction(AlertWriting):
                 delivery.c.channel,
                 func.max(delivery.c.grade).label("worst"),
             )
-            .where(delivery.c.alert_id.in_(alert_ids), or_(delivery.c.status == DeliveryStatus.SENT, may_have_it))
+            .where(one_of(delivery.c.alert_id, alert_ids), or_(delivery.c.status == DeliveryStatus.SENT, may_have_it))
             .group_by(delivery.c.alert_id, delivery.c.staff_id, delivery.c.channel)
             .order_by(delivery.c.alert_id, delivery.c.staff_id, delivery.c.channel)
         )

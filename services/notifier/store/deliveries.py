@@ -19,6 +19,7 @@ from services.notifier.store.digests import (
 from services.notifier.store.due import Aftermath, Due, DueLine, Taken
 from services.notifier.store.failures import after_failure, disable
 from shared.alerts import ChannelName, DeliveryStatus
+from shared.db.one_of import one_of
 from shared.db.session import transaction
 from shared.db.tables.notifier import alert, delivery, delivery_attempt
 from shared.policy import Policies, load_policies
@@ -157,7 +158,7 @@ async def _lock_alerts(connection: AsyncConnection, lines: Sequence[DueLine]) ->
     """Alerts are locked before their deliveries, everywhere, and in one order."""
     await connection.execute(
         select(alert.c.alert_id)
-        .where(alert.c.alert_id.in_({line.alert_id for line in lines}))
+        .where(one_of(alert.c.alert_id, {line.alert_id for line in lines}))
         .order_by(alert.c.alert_id)
         .with_for_update(key_share=True)
     )

@@ -16,6 +16,7 @@ from services.notifier.core.routing import StaffMember
 from services.notifier.store.rows import Contact, Register, StaffRow
 from shared.alerts import ChannelName
 from shared.db.access_keys import audit
+from shared.db.one_of import one_of
 from shared.db.session import transaction
 from shared.db.tables.notifier import contact, division, session, staff
 
@@ -27,9 +28,9 @@ _STAFF = [staff.c[name] for name in _STAFF_FIELDS]
 
 async def read_register(connection: AsyncConnection, divisions: Collection[str]) -> Register:
     """Return the names of those divisions that are known, and the people in active service there."""
-    names = await connection.execute(select(division.c.code, division.c.name).where(division.c.code.in_(divisions)))
+    names = await connection.execute(select(division.c.code, division.c.name).where(one_of(division.c.code, divisions)))
     people = await connection.execute(
-        select(*_STAFF).where(staff.c.division.in_(divisions), staff.c.active).order_by(staff.c.staff_id)
+        select(*_STAFF).where(one_of(staff.c.division, divisions), staff.c.active).order_by(staff.c.staff_id)
     )
     rows = await _with_contacts(connection, [staff_row(row) for row in people])
     return Register(
@@ -42,7 +43,7 @@ async def read_register(connection: AsyncConnection, divisions: Collection[str])
 async def read_contacts(connection: AsyncConnection, staff_ids: Collection[str]) -> dict[str, tuple[Contact, ...]]:
     """Return the contacts of people, disabled ones too, each person's in their own order."""
     found = await connection.execute(
-        select(contact).where(contact.c.staff_id.in_(staff_ids)).order_by(contact.c.staff_id, contact.c.place)
+        select(contact).where(one_of(contact.c.staff_id, staff_ids)).order_by(contact.c.staff_id, contact.c.place)
     )
     contacts: dict[str, tuple[Contact, ...]] = {}
     for row in found:

@@ -11,6 +11,7 @@ from services.notifier.core.holding import DAY, Place, Recalled, Telling, Tellin
 from services.notifier.core.retries import UNCLEAR_PATTERN
 from services.notifier.store.rows import DeliveryRow
 from shared.alerts import ENDINGS, DeliveryStatus
+from shared.db.one_of import one_of
 from shared.db.tables.notifier import alert, delivery, delivery_attempt
 from shared.grades import RiskGrade
 from shared.policy import Delivery
@@ -67,7 +68,7 @@ async def read_tellings(connection: AsyncConnection, household_ids: Collection[s
     if not household_ids:
         return Tellings()
     await connection.execute(_LOCK, {"ids": list(household_ids)})
-    of_them = alert.c.household_id.in_(household_ids)
+    of_them = one_of(alert.c.household_id, household_ids)
     # First what is still to come: whatever leaves it before it is locked is among what was sent.
     pending = await connection.execute(
         _select(of_them, delivery.c.status == DeliveryStatus.PENDING)

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.notifier.core.pacing import Turn
 from services.notifier.store.due import Due, due_of, line_of
 from services.notifier.store.gathering import Lease
+from shared.db.one_of import one_of
 from shared.db.session import transaction
 from shared.db.tables.notifier import delivery, digest
 
@@ -138,10 +139,10 @@ class Leases:
         digests = [due.digest_id for due in dues if due.digest_id is not None]
         async with transaction(self._engine) as connection:
             if alone:
-                ours = and_(delivery.c.delivery_id.in_(alone), delivery.c.leased_by.in_(holders))
+                ours = and_(one_of(delivery.c.delivery_id, alone), one_of(delivery.c.leased_by, holders))
                 await connection.execute(update(delivery).where(ours).values(leased_until=until))
             if digests:
-                ours = and_(digest.c.digest_id.in_(digests), digest.c.leased_by.in_(holders))
+                ours = and_(one_of(digest.c.digest_id, digests), one_of(digest.c.leased_by, holders))
                 await connection.execute(update(digest).where(ours).values(leased_until=until))
 
 

@@ -12,6 +12,7 @@ from services.notifier.core.routing import StaffMember
 from services.notifier.store.directory import read_register
 from services.notifier.store.rows import Register
 from shared.clock import day_of
+from shared.db.one_of import one_of
 from shared.db.tables.notifier import absence, duty, holiday, staff
 
 _DAY = timedelta(days=1)
@@ -24,7 +25,7 @@ async def read_register_at(
     register = await read_register(connection, divisions)
     return replace(
         register,
-        retired=await read_posts(connection, staff.c.division.in_(divisions), ~staff.c.active),
+        retired=await read_posts(connection, one_of(staff.c.division, divisions), ~staff.c.active),
         rota=await read_rota(connection, divisions, start, end or start),
     )
 
@@ -35,13 +36,13 @@ async def read_rota(connection: AsyncConnection, divisions: Collection[str], sta
     first, last = day_of(start) - _DAY, day_of(end)
     lines = await connection.execute(
         select(duty)
-        .where(duty.c.division.in_(divisions), duty.c.from_day <= last, duty.c.to_day >= first)
+        .where(one_of(duty.c.division, divisions), duty.c.from_day <= last, duty.c.to_day >= first)
         .order_by(duty.c.duty_id)
     )
     away = await connection.execute(
         select(absence)
         .join(staff, staff.c.staff_id == absence.c.staff_id)
-        .where(staff.c.division.in_(divisions), absence.c.from_at <= end, absence.c.to_at > start)
+        .where(one_of(staff.c.division, divisions), absence.c.from_at <= end, absence.c.to_at > start)
         .order_by(absence.c.absence_id)
     )
     days = await connection.execute(select(holiday).where(holiday.c.day.between(first, last)))

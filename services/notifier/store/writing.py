@@ -1,11 +1,12 @@
 """Writing what was decided about alerts, inside a transaction that somebody else opened."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Table, insert, text
+from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -30,6 +31,16 @@ _END = text(
     WHERE delivery.alert_id = newer.alert_id AND delivery.revision < newer.revision AND delivery.status = 'pending'
     """
 )
+
+
+def _save_alert() -> Insert:
+    statement = upsert(alert)
+    fixed = {"alert_id", "household_id", "opened_at"}
+    changed = {one.name: statement.excluded[one.name] for one in fields(AlertRow) if one.name not in fixed}
+    return statement.on_conflict_do_update(index_elements=[alert.c.alert_id], set_=changed)
+
+
+_SAVE_ALERT = _save_alert()
 
 
 class AlertWriting:
@@ -85,14 +96,8 @@ class AlertWriting:
             await self._connection.execute(_END, values)
 
     async def _save_alerts(self, alerts: Sequence[AlertRow]) -> None:
-        if not alerts:
-            return
-        statement = upsert(alert)
-        fixed = {"alert_id", "household_id", "opened_at"}
-        changed = {one.name: statement.excluded[one.name] for one in fields(AlertRow) if one.name not in fixed}
-        await self._connection.execute(
-            statement.on_conflict_do_update(index_elements=[alert.c.alert_id], set_=changed), row_values(alerts)
-        )
+        if alerts:
+            await self._connection.execute(_SAVE_ALERT, row_values(alerts))
 
     async def _insert(self, table: Table, rows: Sequence[Any]) -> None:
         if rows:
@@ -100,5 +105,5 @@ class AlertWriting:
 
 
 def row_values(rows: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return rows as the values of their columns."""
-    return [asdict(row) for row in rows]
+    """Return rows as the values of their columns. Documents in them are written as they are, and need no copies."""
+    return [{one.name: getattr(row, one.name) for one in fields(row)} for row in rows]
