@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench import __main__ as command
 from tests.bench.bench import Bench
 from tests.bench.document import BEGIN, DOCUMENT, END, MarkersMissing, rows_of, with_table
 from tests.bench.line import Goal, Line, Measured, Rounds
@@ -226,3 +227,14 @@ def test_lines_of_another_machine_or_of_other_servers_are_not_mixed_with_fresh_o
 
 def test_nothing_is_published_before_the_first_run(tmp_path: Path) -> None:
     assert read_published(tmp_path / "performance.json") == []
+
+
+def test_a_quick_run_or_a_trial_publishes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Sequence[Record]] = []
+    monkeypatch.setattr(command, "_publish", told.append)
+    report = Report([Measured(RATE, Rounds([9_000], [12_000]))], {"date": "2026-11-28", "commit": "abc"})
+    for settings in (BenchSettings(quick=True, directory=tmp_path), BenchSettings(scale=0.01, directory=tmp_path)):
+        command._keep(settings, report)
+    assert told == []
+    command._keep(BenchSettings(directory=tmp_path), report)
+    assert [[line["name"] for line in lines] for lines in told] == [["a.rate"]]

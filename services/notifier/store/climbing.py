@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.notifier.core.climbing import Standing
 from services.notifier.store.alerts import alert_row
 from services.notifier.store.rows import AlertRow, StepRow
-from services.notifier.store.writing import AlertWriting
+from services.notifier.store.writing import AlertWriting, row_values
 from shared.alerts import UNDER_WAY, DeliveryStatus, StepKind
 from shared.db.session import transaction
 from shared.db.tables.notifier import alert, alert_step, delivery, silence
@@ -120,4 +120,4 @@ async def note_failed_hop(connection: AsyncConnection, alert_id: str, revision: 
     climbed = found.scalar_one_or_none()
     if climbed is not None:
         step = StepRow(alert_id, now, StepKind.HOP_FAILED, facts={"hop": climbed})
-        await connection.execute(insert(alert_step), [asdict(step)])
+        await connection.execute(insert(alert_step), row_values([step]))

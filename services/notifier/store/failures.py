@@ -1,6 +1,5 @@
 """What follows when a delivery has failed for good, in the transaction that says so; its alert is locked already."""
 
-from dataclasses import asdict
 from datetime import datetime
 
 from sqlalchemy import insert, select, update
@@ -16,6 +15,7 @@ from services.notifier.store.fallbacks import Unserved, pass_on
 from services.notifier.store.holding import hold_rows
 from services.notifier.store.rota import read_register_at
 from services.notifier.store.rows import DeliveryRow, StepRow
+from services.notifier.store.writing import row_values
 from shared.alerts import TAKEN_BACK, DeliveryStatus, SendReason, StepKind
 from shared.clock import day_of
 from shared.db.tables.notifier import alert, alert_step, contact, delivery
@@ -107,10 +107,10 @@ async def _tell_duty_officers(
         return Aftermath(unreachable=(line,))
     rules = policies.for_division(line.division).on(day_of(now)).delivery
     rows = await hold_rows(connection, rows, rules, now)
-    await connection.execute(insert(delivery), [asdict(row) for row in rows])
+    await connection.execute(insert(delivery), row_values(rows))
     await _note(connection, StepRow(line.alert_id, now, StepKind.REROUTED, facts={"people": len(recipients)}))
     return Aftermath(rerouted=len(recipients))
 
 
 async def _note(connection: AsyncConnection, step: StepRow) -> None:
-    await connection.execute(insert(alert_step), [asdict(step)])
+    await connection.execute(insert(alert_step), row_values([step]))
